@@ -1,0 +1,24 @@
+//! The vocabulary that every other room speaks: validated names, digests and ids.
+//!
+//! Nothing here does I/O. A string from a client becomes one of these types once, at the edge,
+//! and everything below takes the type.
+
+mod clock;
+mod digest;
+mod errors;
+mod id;
+mod name;
+mod origin;
+mod permission;
+mod reference;
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use digest::{Algorithm, Digest, DigestError};
+pub use errors::{ErrorBody, ErrorEntry, OciCode};
+pub use id::{
+    BlobId, ManifestId, ObjectKey, ObjectKeyError, PrincipalId, ProjectId, RepositoryId, UploadId,
+};
+pub use name::{NameError, ProjectName, RepositoryName};
+pub use origin::Origin;
+pub use permission::{Action, Permission, Resource, RoleId};
+pub use reference::{Reference, ReferenceError, Tag};

@@ -1,0 +1,18 @@
+//! One file of functions per table. Each statement is written once for both engines.
+//!
+//! Functions that write take a [`Tx`](crate::Tx); who calls them owns the transaction.
+
+pub mod audit;
+pub mod blob;
+pub mod gc_queue;
+pub mod link;
+pub mod manifest;
+pub mod principal;
+pub mod project;
+pub mod refresh_token;
+pub mod repository;
+pub mod setting;
+pub mod signing_key;
+pub mod tag;
+pub mod tombstone;
+pub mod upload;

@@ -1,0 +1,237 @@
+//! Links: "this blob is in this repository", the only permission to read it, with the storage
+//! accounting that hangs on it.
+
+use std::collections::HashMap;
+
+use roadstead_model::{BlobId, Digest, ProjectId, RepositoryId, Timestamp};
+
+use crate::{Conn, Error, Result, Tx};
+
+/// Links a blob in a repository, or renews its lease, and counts it in the project once.
+pub async fn put(
+    tx: &mut Tx,
+    project: ProjectId,
+    repository: RepositoryId,
+    blob: BlobId,
+    lease_until: Timestamp,
+) -> Result<()> {
+    tx.query(
+        "INSERT INTO repo_blob (repo_id, blob_id, lease_until) VALUES ($1, $2, $3)
+         ON CONFLICT (repo_id, blob_id) DO UPDATE SET lease_until = excluded.lease_until
+         WHERE repo_blob.lease_until < excluded.lease_until",
+    )
+    .bind(repository.0)
+    .bind(blob.0)
+    .bind(lease_until.0)
+    .execute()
+    .await?;
+    count_in(tx, project, blob).await?;
+    resolve_missing(tx, repository, blob).await
+}
+
+async fn count_in(tx: &mut Tx, project: ProjectId, blob: BlobId) -> Result<()> {
+    let added = tx
+        .query("INSERT INTO project_blob (project_id, blob_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+        .bind(project.0)
+        .bind(blob.0)
+        .execute()
+        .await?;
+    if added == 1 {
+        tx.query(
+            "UPDATE project_usage SET used = used + (SELECT size FROM blob WHERE id = $2)
+             WHERE project_id = $1",
+        )
+        .bind(project.0)
+        .bind(blob.0)
+        .execute()
+        .await?;
+    }
+    Ok(())
+}
+
+/// Manifests that were pushed before this blob, where that is allowed, hold it from now on.
+async fn resolve_missing(tx: &mut Tx, repository: RepositoryId, blob: BlobId) -> Result<()> {
+    let resolved = tx
+        .query(
+            "INSERT INTO manifest_blob (manifest_id, repo_id, blob_id)
+             SELECT m.manifest_id, m.repo_id, b.id FROM manifest_missing m
+             JOIN blob b ON b.digest = m.digest WHERE m.repo_id = $1 AND b.id = $2
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(repository.0)
+        .bind(blob.0)
+        .execute()
+        .await?;
+    if resolved > 0 {
+        tx.query(
+            "DELETE FROM manifest_missing WHERE repo_id = $1
+               AND digest = (SELECT digest FROM blob WHERE id = $2)",
+        )
+        .bind(repository.0)
+        .bind(blob.0)
+        .execute()
+        .await?;
+    }
+    Ok(())
+}
+
+/// When the lease of a link ends; None when the blob is not linked here.
+pub async fn lease(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    blob: BlobId,
+) -> Result<Option<Timestamp>> {
+    let row: Option<(i64,)> = conn
+        .query("SELECT lease_until FROM repo_blob WHERE repo_id = $1 AND blob_id = $2")
+        .bind(repository.0)
+        .bind(blob.0)
+        .fetch_optional()
+        .await?;
+    Ok(row.map(|(until,)| Timestamp(until)))
+}
+
+/// Extends the lease of a link; false when the link is gone.
+pub async fn renew(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    blob: BlobId,
+    until: Timestamp,
+) -> Result<bool> {
+    let renewed = tx
+        .query(
+            "UPDATE repo_blob SET lease_until = CASE WHEN lease_until < $3 THEN $3
+                                                     ELSE lease_until END
+             WHERE repo_id = $1 AND blob_id = $2",
+        )
+        .bind(repository.0)
+        .bind(blob.0)
+        .bind(until.0)
+        .execute()
+        .await?;
+    Ok(renewed == 1)
+}
+
+/// Removes a link; false when there was none.
+///
+/// # Errors
+/// [`Error::Reference`] while a manifest of the repository holds the blob.
+pub async fn remove(
+    tx: &mut Tx,
+    project: ProjectId,
+    repository: RepositoryId,
+    blob: BlobId,
+) -> Result<bool> {
+    let removed = tx
+        .query("DELETE FROM repo_blob WHERE repo_id = $1 AND blob_id = $2")
+        .bind(repository.0)
+        .bind(blob.0)
+        .execute()
+        .await?;
+    if removed == 1 {
+        uncount_in(tx, project, blob).await?;
+    }
+    Ok(removed == 1)
+}
+
+async fn uncount_in(tx: &mut Tx, project: ProjectId, blob: BlobId) -> Result<()> {
+    let removed = tx
+        .query(
+            "DELETE FROM project_blob WHERE project_id = $1 AND blob_id = $2
+               AND NOT EXISTS (SELECT 1 FROM repo_blob l JOIN repository r ON r.id = l.repo_id
+                               WHERE l.blob_id = $2 AND r.project_id = $1)",
+        )
+        .bind(project.0)
+        .bind(blob.0)
+        .execute()
+        .await?;
+    if removed == 1 {
+        tx.query(
+            "UPDATE project_usage SET used = used - (SELECT size FROM blob WHERE id = $2)
+             WHERE project_id = $1",
+        )
+        .bind(project.0)
+        .bind(blob.0)
+        .execute()
+        .await?;
+    }
+    Ok(())
+}
+
+/// A blob of a repository, as a manifest needs to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Linked {
+    /// The blob.
+    pub id: BlobId,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Which of `digests` are linked in the repository.
+pub async fn resolve(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    digests: impl IntoIterator<Item = &Digest>,
+) -> Result<HashMap<Digest, Linked>> {
+    let rows: Vec<(String, i64, i64)> = conn
+        .query(
+            "SELECT b.digest, b.id, b.size FROM blob b JOIN repo_blob l ON l.blob_id = b.id
+             WHERE l.repo_id = $1 AND b.digest IN ",
+        )
+        .bind(repository.0)
+        .push_list(digests.into_iter().map(Digest::as_str))
+        .fetch_all()
+        .await?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for (digest, id, size) in rows {
+        let digest = digest.parse().map_err(|error| Error::inconsistent("blob", error))?;
+        let size = u64::try_from(size).map_err(|error| Error::inconsistent("blob", error))?;
+        found.insert(digest, Linked { id: BlobId(id), size });
+    }
+    Ok(found)
+}
+
+/// A repository other than `except` that links the digest and that the principal may pull.
+///
+/// `everything` is for system administrators; anonymous callers pass no principal.
+pub async fn source(
+    conn: &mut Conn,
+    digest: &Digest,
+    principal: Option<roadstead_model::PrincipalId>,
+    everything: bool,
+) -> Result<Option<RepositoryId>> {
+    let row: Option<(i64,)> = conn
+        .query(
+            "SELECT l.repo_id FROM blob b JOIN repo_blob l ON l.blob_id = b.id
+             JOIN repository r ON r.id = l.repo_id JOIN project p ON p.id = r.project_id
+             WHERE b.digest = $1 AND ($2 OR p.public OR EXISTS (SELECT 1 FROM project_member m
+                    JOIN role_permission a ON a.role_id = m.role_id
+                    WHERE m.project_id = p.id AND m.principal_id = $3
+                      AND a.resource = 'repository' AND a.action = 'pull'))
+             LIMIT 1",
+        )
+        .bind(digest.as_str())
+        .bind(everything)
+        .bind(principal.map_or(0, |id| id.0))
+        .fetch_optional()
+        .await?;
+    Ok(row.map(|(id,)| RepositoryId(id)))
+}
+
+/// Projects whose counted usage is not what their content adds up to: (project, counted, real).
+pub async fn miscounted(conn: &mut Conn) -> Result<Vec<(ProjectId, i64, i64)>> {
+    let rows: Vec<(i64, i64, i64)> = conn
+        .query(
+            "SELECT project_id, used, held FROM (
+               SELECT u.project_id, u.used,
+                 CAST(COALESCE((SELECT SUM(size) FROM blob WHERE id IN (
+                      SELECT l.blob_id FROM repo_blob l JOIN repository r ON r.id = l.repo_id
+                      WHERE r.project_id = u.project_id)), 0)
+                    + COALESCE((SELECT SUM(m.size) FROM manifest m
+                      JOIN repository r ON r.id = m.repo_id
+                      WHERE r.project_id = u.project_id), 0) AS BIGINT) AS held
+               FROM project_usage u) usage WHERE used <> held",
+        )
+        .fetch_all()
+        .await?;
+    Ok(rows.into_iter().map(|(id, used, held)| (ProjectId(id), used, held)).collect())
+}
