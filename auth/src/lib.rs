@@ -1,0 +1,28 @@
+//! Who is calling, and what they may do.
+//!
+//! A request's credentials become a [`Caller`]; a caller asks for a permission and gets a
+//! [`Grant`], which is the only way to the functions that change something. Rights are read from
+//! the database for every request: a token limits what its holder may do, it never widens it.
+
+mod access;
+pub mod accounts;
+mod authenticate;
+mod caller;
+mod error;
+pub mod http;
+mod passwords;
+mod refresh;
+mod scope;
+mod sealing;
+mod service;
+mod signing;
+mod token;
+
+pub use access::{Grant, Refusal, Standing};
+pub use authenticate::Auth;
+pub use caller::Caller;
+pub use error::{Error, Result};
+pub use sealing::SecretKey;
+
+/// The service that tokens are for; Harbor's name, which clients match on.
+pub const SERVICE: &str = "harbor-registry";

@@ -1,0 +1,136 @@
+//! Accounts of people: the first administrator, and those who are added.
+
+use roadstead_model::{Clock, PrincipalId};
+use roadstead_storage::Db;
+use roadstead_storage::tables::audit::{self, Actor, Event};
+use roadstead_storage::tables::principal::{self, NewUser};
+
+use crate::authenticate::Auth;
+use crate::caller::Caller;
+use crate::error::{Error, Result};
+use crate::passwords;
+
+/// The first administrator's name, as in Harbor.
+pub const ADMIN: &str = "admin";
+
+/// What an account is made from.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// The name to log in with, 1 to 255 characters.
+    pub name: String,
+    /// The mail address.
+    pub email: String,
+    /// The full name.
+    pub realname: String,
+    /// Free text, up to 30 characters.
+    pub comment: String,
+    /// 8 to 128 characters with upper case, lower case and a digit.
+    pub password: String,
+}
+
+/// Whether the database has an administrator.
+pub async fn has_admin(db: &Db) -> Result<bool> {
+    Ok(principal::find_user(&mut db.read().await?, ADMIN).await?.is_some())
+}
+
+/// Makes the first administrator. When there is one already, this does nothing and returns false.
+pub async fn create_admin(db: &Db, password: &str, clock: &dyn Clock) -> Result<bool> {
+    let hash = passwords::hash(password).await?;
+    let user = NewUser {
+        name: ADMIN,
+        email: None,
+        realname: "system admin",
+        comment: "admin user",
+        password_hash: &hash,
+        sysadmin: true,
+    };
+    let mut tx = db.begin().await?;
+    let now = clock.now();
+    match principal::insert_user(&mut tx, user, now).await {
+        Err(roadstead_storage::Error::Conflict) => return Ok(false),
+        result => result?,
+    };
+    let origin = roadstead_model::Origin::default();
+    let actor = Actor { principal: None, name: "system", origin: &origin };
+    audit::record(&mut tx, actor, event(ADMIN, "create"), now).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+impl Auth {
+    /// Adds a person's account on behalf of `by`, whose permission is checked by the caller.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] and [`Error::Conflict`] with a message for people.
+    pub async fn create_user(&self, by: &Caller, account: &NewAccount) -> Result<PrincipalId> {
+        check(account)?;
+        let hash = passwords::hash(&account.password).await?;
+        let user = NewUser {
+            name: &account.name,
+            email: Some(&account.email),
+            realname: &account.realname,
+            comment: &account.comment,
+            password_hash: &hash,
+            sysadmin: false,
+        };
+        let mut tx = self.db.begin().await?;
+        let now = self.clock.now();
+        let id = match principal::insert_user(&mut tx, user, now).await {
+            Err(roadstead_storage::Error::Conflict) => {
+                return Err(Error::Conflict("the username or the email address is taken"));
+            }
+            result => result?,
+        };
+        audit::record(&mut tx, by.actor(), event(&account.name, "create"), now).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+}
+
+fn event<'a>(name: &'a str, operation: &'static str) -> Event<'a> {
+    Event { project: None, resource_type: "user", resource: name, operation }
+}
+
+fn check(account: &NewAccount) -> Result<()> {
+    let plain = |text: &str| {
+        !text.is_empty()
+            && text.chars().count() <= 255
+            && !text.contains([',', '"', '~', '#', '%', '$', ':'])
+            && !text.chars().any(char::is_control)
+    };
+    if !plain(&account.name) {
+        return Err(Error::Invalid(
+            "username must have 1 to 255 characters and none of , \" ~ # % $ :",
+        ));
+    }
+    if !plain(&account.realname) {
+        return Err(Error::Invalid(
+            "realname must have 1 to 255 characters and none of , \" ~ # % $ :",
+        ));
+    }
+    let (mailbox, host) = account.email.split_once('@').unwrap_or_default();
+    if mailbox.is_empty() || host.is_empty() || account.email.len() > 255 {
+        return Err(Error::Invalid("email must be a mail address"));
+    }
+    if account.comment.chars().count() > 30 {
+        return Err(Error::Invalid("comment must have at most 30 characters"));
+    }
+    check_password(&account.password)
+}
+
+fn check_password(password: &str) -> Result<()> {
+    let has = |class: fn(&char) -> bool| password.chars().any(|c| class(&c));
+    let long_enough = (8..=128).contains(&password.chars().count());
+    if long_enough
+        && has(char::is_ascii_uppercase)
+        && has(char::is_ascii_lowercase)
+        && has(char::is_ascii_digit)
+    {
+        Ok(())
+    } else {
+        Err(Error::Invalid(
+            "the password must have 8 to 128 characters with at least one upper-case letter, one \
+             lower-case letter and one digit",
+        ))
+    }
+}

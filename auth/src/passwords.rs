@@ -1,0 +1,209 @@
+//! Verifying passwords: slow on purpose, so bounded in number and remembered for a moment.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use aws_lc_rs::{hmac, rand};
+use roadstead_storage::tables::principal::UserAccount;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use crate::error::{Error, Result};
+
+/// How long a verified password is remembered. A changed password does not wait for it: the
+/// stored hash is part of what is remembered.
+const REMEMBERED: Duration = Duration::from_secs(30);
+/// How many are remembered at most.
+const MOST_REMEMBERED: usize = 10_000;
+/// How many logins may wait for their turn.
+const LONGEST_QUEUE: usize = 64;
+/// Longer ones are refused unread.
+const LONGEST_PASSWORD: usize = 1024;
+
+/// Verifies passwords against argon2id hashes (19 MiB, two passes; RFC 9106, OWASP).
+pub(crate) struct Passwords {
+    turns: Semaphore,
+    waiting: AtomicUsize,
+    key: hmac::Key,
+    remembered: Mutex<HashMap<[u8; 32], Instant>>,
+    /// Verified when there is no such user, so that the answer takes as long.
+    nobody: String,
+}
+
+impl Passwords {
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        let mut key = [0; 32];
+        rand::fill(&mut key).map_err(|_| Error::Crypto("no randomness"))?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Arc::new(Self {
+            turns: Semaphore::new(cores.clamp(1, 4)),
+            waiting: AtomicUsize::new(0),
+            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            remembered: Mutex::new(HashMap::new()),
+            nobody: hash_now("nobody")?,
+        }))
+    }
+
+    /// Whether `password` is the account's. Takes as long for an account that does not exist.
+    ///
+    /// # Errors
+    /// [`Error::BadCredentials`], [`Error::TooManyLogins`].
+    pub(crate) async fn verify(
+        self: &Arc<Self>,
+        account: Option<&UserAccount>,
+        password: &str,
+    ) -> Result<()> {
+        if password.is_empty() || password.len() > LONGEST_PASSWORD {
+            return Err(Error::BadCredentials);
+        }
+        let stored = account.map_or(self.nobody.as_str(), |a| a.password_hash.as_str());
+        let trace = self.trace(stored, password);
+        if account.is_some() && self.remembers(&trace) {
+            return Ok(());
+        }
+        let _turn = self.turn().await?;
+        // Parallel logins of one client: the first has done the work for the others.
+        if account.is_some() && self.remembers(&trace) {
+            return Ok(());
+        }
+        let (stored, password) = (stored.to_owned(), password.to_owned());
+        let matches = spawn_blocking(move || matches(&stored, &password)).await.unwrap_or(false);
+        if account.is_none() || !matches {
+            return Err(Error::BadCredentials);
+        }
+        self.remember(trace);
+        Ok(())
+    }
+
+    async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
+        struct Waiting<'a>(&'a AtomicUsize);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        if waiting >= LONGEST_QUEUE {
+            return Err(Error::TooManyLogins);
+        }
+        self.turns.acquire().await.map_err(|_| Error::TooManyLogins)
+    }
+
+    /// What is remembered of a password: useless without this process's key.
+    fn trace(&self, stored: &str, password: &str) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(stored.as_bytes());
+        context.update(&[0]);
+        context.update(password.as_bytes());
+        let mut trace = [0; 32];
+        trace.copy_from_slice(context.sign().as_ref());
+        trace
+    }
+
+    fn remembers(&self, trace: &[u8; 32]) -> bool {
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.get(trace).is_some_and(|since| since.elapsed() < REMEMBERED)
+    }
+
+    fn remember(&self, trace: [u8; 32]) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= MOST_REMEMBERED {
+            remembered.retain(|_, since| since.elapsed() < REMEMBERED);
+        }
+        if remembered.len() < MOST_REMEMBERED {
+            remembered.insert(trace, Instant::now());
+        }
+    }
+}
+
+fn argon2() -> Result<Argon2<'static>> {
+    let params = Params::new(19 << 10, 2, 1, None).map_err(|_| Error::Crypto("argon2"))?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+fn hash_now(password: &str) -> Result<String> {
+    let hash = argon2()?
+        .hash_password(password.as_bytes())
+        .map_err(|_| Error::Crypto("a password could not be hashed"))?;
+    Ok(hash.to_string())
+}
+
+/// Hashes a new password with a random salt, as a PHC string.
+pub(crate) async fn hash(password: &str) -> Result<String> {
+    let password = password.to_owned();
+    spawn_blocking(move || hash_now(&password)).await.map_err(|_| Error::Crypto("cut off"))?
+}
+
+fn matches(stored: &str, password: &str) -> bool {
+    let Ok(parsed) = PasswordHash::new(stored) else { return false };
+    // The parameters come from the stored hash.
+    Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use roadstead_model::{PrincipalId, Timestamp};
+    use roadstead_storage::tables::principal::Principal;
+
+    use super::*;
+
+    async fn account(password: &str) -> UserAccount {
+        UserAccount {
+            principal: Principal {
+                id: PrincipalId(1),
+                name: "alice".to_owned(),
+                epoch: 0,
+                disabled: false,
+                sysadmin: false,
+            },
+            email: None,
+            realname: String::new(),
+            comment: String::new(),
+            password_hash: hash(password).await.unwrap(),
+            created_at: Timestamp(0),
+            updated_at: Timestamp(0),
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_right_password_passes_and_a_changed_one_is_forgotten_at_once() {
+        let passwords = Passwords::new().unwrap();
+        let before = account("Correct1").await;
+        assert!(before.password_hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        for _ in 0..2 {
+            passwords.verify(Some(&before), "Correct1").await.unwrap();
+        }
+        for wrong in ["correct1", "", "Correct1 ", &"x".repeat(5000)] {
+            assert!(passwords.verify(Some(&before), wrong).await.is_err());
+        }
+        assert!(passwords.verify(None, "nobody").await.is_err());
+        let after = account("Changed1").await;
+        assert!(passwords.verify(Some(&after), "Correct1").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_logins_is_refused_instead_of_queued_without_bound() {
+        let passwords = Passwords::new().unwrap();
+        let account = account("Correct1").await;
+        let attempts = (0..200).map(|n| {
+            let (passwords, account) = (passwords.clone(), account.clone());
+            tokio::spawn(async move {
+                passwords.verify(Some(&account), &format!("wrong{n}")).await
+            })
+        });
+        let mut refused = 0;
+        for attempt in attempts.collect::<Vec<_>>() {
+            if matches!(attempt.await.unwrap(), Err(Error::TooManyLogins)) {
+                refused += 1;
+            }
+        }
+        assert!(refused >= 100, "{refused}");
+        passwords.verify(Some(&account), "Correct1").await.unwrap();
+    }
+}

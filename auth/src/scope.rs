@@ -1,0 +1,93 @@
+//! Scopes, as clients ask for them: `repository:team/web:pull,push`.
+//!
+//! Grammar: distribution's token scope documentation. The type ends at the first colon, the
+//! actions begin after the last one; a class in parentheses after the type is ignored.
+
+use roadstead_model::Action;
+
+/// How many scopes of one request are looked at; the rest is not granted.
+const MOST_SCOPES: usize = 64;
+
+/// One resource that a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Scope {
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    /// As asked, `*` included.
+    pub(crate) actions: Vec<String>,
+}
+
+impl Scope {
+    fn parse(text: &str) -> Option<Self> {
+        let (kind, rest) = text.split_once(':')?;
+        let (name, actions) = rest.rsplit_once(':')?;
+        let kind = kind.split_once('(').map_or(kind, |(kind, _class)| kind);
+        let actions = actions.split(',').filter(|a| !a.is_empty()).map(str::to_owned).collect();
+        Some(Self { kind: kind.to_owned(), name: name.to_owned(), actions })
+    }
+
+    /// The repository actions that are asked for.
+    pub(crate) fn repository_actions(&self) -> Vec<Action> {
+        let asked = |action: &Action| {
+            self.actions.iter().any(|asked| asked == "*" || asked == action.name())
+        };
+        Action::OF_TOKENS.into_iter().filter(asked).collect()
+    }
+}
+
+/// Parses scope parameters, each of which may hold several scopes separated by spaces; scopes of
+/// the same resource become one. What is no scope is left out.
+pub(crate) fn parse<'a>(parameters: impl IntoIterator<Item = &'a str>) -> Vec<Scope> {
+    let mut scopes: Vec<Scope> = Vec::new();
+    let texts = parameters.into_iter().flat_map(|parameter| parameter.split(' '));
+    for scope in texts.filter_map(Scope::parse) {
+        match scopes.iter().position(|s| s.kind == scope.kind && s.name == scope.name) {
+            Some(known) => {
+                for action in scope.actions {
+                    if !scopes[known].actions.contains(&action) {
+                        scopes[known].actions.push(action);
+                    }
+                }
+            }
+            None if scopes.len() < MOST_SCOPES => scopes.push(scope),
+            None => {}
+        }
+    }
+    scopes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Scope {
+        parse([text]).remove(0)
+    }
+
+    #[test]
+    fn scopes_are_read_in_every_spelling_that_clients_use() {
+        assert_eq!(one("repository:a/b:push,pull").repository_actions(), [
+            Action::Pull,
+            Action::Push
+        ]);
+        assert_eq!(one("repository(plugin):a/b:pull").kind, "repository");
+        assert_eq!(one("repository:localhost:5000/a/b:pull").name, "localhost:5000/a/b");
+        assert_eq!(one("repository:a/b:*").repository_actions(), Action::OF_TOKENS);
+        assert_eq!(one("repository:a/b:").repository_actions(), []);
+    }
+
+    #[test]
+    fn repeated_and_joined_scopes_become_one_per_resource() {
+        let scopes =
+            parse(["repository:x/y:pull repository:x/y:pull,push", "repository:z/z:pull", ""]);
+        assert_eq!(scopes.len(), 2);
+        assert_eq!(scopes[0].repository_actions(), [Action::Pull, Action::Push]);
+        assert!(parse(["nonsense", "a:b", ":", " "]).is_empty());
+    }
+
+    #[test]
+    fn the_number_of_scopes_is_bounded() {
+        let many: Vec<String> = (0..500).map(|n| format!("repository:a/{n}:pull")).collect();
+        assert_eq!(parse(many.iter().map(String::as_str)).len(), MOST_SCOPES);
+    }
+}

@@ -1,0 +1,232 @@
+//! Registry tokens: JSON Web Tokens (RFC 7519) that only this service reads.
+//!
+//! A token carries what was asked and granted, per repository, bound to the immutable ids of
+//! principal, project and repository. Rights are looked up again with every request, so a token
+//! can only narrow them.
+
+use jsonwebtoken::{Algorithm, Header, Validation};
+use roadstead_model::{Action, PrincipalId, ProjectId, RepositoryId, RepositoryName, Timestamp};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+use crate::signing::Keyring;
+use crate::SERVICE;
+
+/// Who issues tokens; Harbor's name.
+const ISSUER: &str = "harbor-token-issuer";
+/// How long a token works, in seconds.
+pub(crate) const LIFETIME: i64 = 600;
+/// How far clocks may be apart, in seconds.
+const LEEWAY: u64 = 60;
+/// Longer tokens are refused unread.
+const LONGEST: usize = 16 << 10;
+
+/// What a token allows on one resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Access {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    /// Granted; empty when what was asked was refused.
+    pub(crate) actions: Vec<String>,
+    /// The project's id when the token was issued.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) project: Option<ProjectId>,
+    /// The repository's id when the token was issued; none when it did not exist yet.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) repository: Option<RepositoryId>,
+}
+
+/// The claims of a token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Claims {
+    iss: String,
+    sub: String,
+    aud: String,
+    exp: i64,
+    nbf: i64,
+    iat: i64,
+    jti: String,
+    /// None for anonymous callers.
+    pub(crate) principal: Option<PrincipalId>,
+    pub(crate) epoch: i64,
+    pub(crate) access: Vec<Access>,
+}
+
+impl Claims {
+    pub(crate) fn new(
+        subject: &str,
+        principal: Option<PrincipalId>,
+        epoch: i64,
+        access: Vec<Access>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            iss: ISSUER.to_owned(),
+            sub: subject.to_owned(),
+            aud: SERVICE.to_owned(),
+            exp: now.seconds() + LIFETIME,
+            nbf: now.seconds(),
+            iat: now.seconds(),
+            jti: Uuid::new_v4().simple().to_string(),
+            principal,
+            epoch,
+            access,
+        }
+    }
+
+    /// What the token allows on a repository that is now at these ids. A re-created project or
+    /// repository of the same name is another one.
+    pub(crate) fn actions_on(
+        &self,
+        name: &RepositoryName,
+        project: ProjectId,
+        repository: Option<RepositoryId>,
+    ) -> Vec<Action> {
+        self.access
+            .iter()
+            .filter(|access| {
+                access.kind == "repository"
+                    && access.name == name.as_str()
+                    && access.project == Some(project)
+                    && (access.repository.is_none() || access.repository == repository)
+            })
+            .flat_map(|access| access.actions.iter().filter_map(|name| Action::named(name)))
+            .collect()
+    }
+
+    /// Whether the token allows listing repositories.
+    pub(crate) fn allows_catalog(&self) -> bool {
+        self.access.iter().any(|access| {
+            access.kind == "registry" && access.name == "catalog" && !access.actions.is_empty()
+        })
+    }
+}
+
+impl Keyring {
+    /// Signs claims.
+    pub(crate) fn sign(&self, claims: &Claims) -> Result<String> {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(self.current_id.clone());
+        jsonwebtoken::encode(&header, claims, &self.current)
+            .map_err(|_| Error::Crypto("a token could not be signed"))
+    }
+
+    /// Verifies a token at the time `now`. The header's `kid` is only looked up among our own
+    /// keys; keys that a token brings along are ignored.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`], whatever is wrong with it.
+    pub(crate) fn verify(&self, token: &str, now: Timestamp) -> Result<Claims> {
+        if token.len() > LONGEST {
+            return Err(Error::InvalidToken);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Error::InvalidToken)?;
+        let key = header.kid.as_deref().and_then(|kid| self.trusted.get(kid));
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[SERVICE]);
+        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+        // Times are compared below, with our own clock.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        let claims: Claims =
+            jsonwebtoken::decode(token, key.ok_or(Error::InvalidToken)?, &validation)
+                .map_err(|_| Error::InvalidToken)?
+                .claims;
+        let leeway = i64::try_from(LEEWAY).unwrap_or(0);
+        let now = now.seconds();
+        let valid = claims.nbf <= now.saturating_add(leeway)
+            && claims.exp > now
+            && claims.exp.saturating_sub(claims.iat) <= LIFETIME;
+        if valid { Ok(claims) } else { Err(Error::InvalidToken) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use roadstead_model::ManualClock;
+    use roadstead_storage::Db;
+
+    use super::*;
+    use crate::sealing::SecretKey;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
+
+    async fn keyring() -> Keyring {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("test.db").display());
+        let db = Db::open(&url, 1).await.unwrap();
+        let clock = ManualClock::at(NOW);
+        Keyring::load(&db, &SecretKey::generate().unwrap(), &clock).await.unwrap()
+    }
+
+    fn claims() -> Claims {
+        Claims::new("alice", Some(PrincipalId(7)), 3, Vec::new(), NOW)
+    }
+
+    #[tokio::test]
+    async fn a_token_works_for_its_lifetime_and_not_after() {
+        let keyring = keyring().await;
+        let token = keyring.sign(&claims()).unwrap();
+        assert_eq!(keyring.verify(&token, NOW).unwrap().principal, Some(PrincipalId(7)));
+        assert!(keyring.verify(&token, NOW.after(Duration::from_secs(599))).is_ok());
+        assert!(keyring.verify(&token, NOW.after(Duration::from_secs(600))).is_err());
+        assert!(keyring.verify(&token, Timestamp(NOW.0 - 61_000_000)).is_err());
+    }
+
+    #[tokio::test]
+    async fn forged_tokens_are_refused() {
+        let (keyring, foreign) = (keyring().await, keyring().await);
+        let good = keyring.sign(&claims()).unwrap();
+        let mut parts = good.split('.');
+        let (header, body, signature) =
+            (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+        let kid = &keyring.current_id;
+        let encoded = |json: String| URL_SAFE_NO_PAD.encode(json);
+        let none = encoded(format!(r#"{{"alg":"none","kid":"{kid}"}}"#));
+        let hmac = encoded(format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#));
+        let unknown = encoded(r#"{"alg":"EdDSA","kid":"../../etc/passwd"}"#.to_owned());
+        let theirs = foreign.sign(&claims()).unwrap();
+        let their_signature = theirs.rsplit('.').next().unwrap();
+        for forged in [
+            format!("{none}.{body}."),
+            format!("{hmac}.{body}.{signature}"),
+            format!("{unknown}.{body}.{signature}"),
+            format!("{header}.{body}.{their_signature}"),
+            format!("{header}.{}.{signature}", encoded(r#"{"sub":"admin"}"#.to_owned())),
+            theirs.clone(),
+            String::new(),
+            "a.b.c".to_owned(),
+            "x".repeat(20_000),
+        ] {
+            assert!(keyring.verify(&forged, NOW).is_err(), "{forged}");
+        }
+        let mut long = claims();
+        long.exp += 3600;
+        assert!(keyring.verify(&keyring.sign(&long).unwrap(), NOW).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_recreated_project_or_repository_inherits_nothing() {
+        let mut claims = claims();
+        claims.access = vec![Access {
+            kind: "repository".to_owned(),
+            name: "team/web".to_owned(),
+            actions: vec!["pull".to_owned()],
+            project: Some(ProjectId(1)),
+            repository: Some(RepositoryId(5)),
+        }];
+        let name = "team/web".parse().unwrap();
+        let on = |project, repository| claims.actions_on(&name, ProjectId(project), repository);
+        assert_eq!(on(1, Some(RepositoryId(5))), [Action::Pull]);
+        assert!(on(2, Some(RepositoryId(5))).is_empty());
+        assert!(on(1, Some(RepositoryId(6))).is_empty());
+        assert!(on(1, None).is_empty());
+    }
+}
