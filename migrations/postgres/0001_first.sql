@@ -155,6 +155,7 @@ CREATE TABLE upload (
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX upload_by_expiry ON upload (expires_at);
+CREATE INDEX upload_by_principal ON upload (principal_id);
 
 -- Keys whose bytes are to be deleted, not before a moment.
 CREATE TABLE tombstone (

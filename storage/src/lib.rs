@@ -12,7 +12,7 @@ mod query;
 pub mod tables;
 mod writer;
 
-pub use blobs::{Blobs, ContentHash};
+pub use blobs::{Blobs, ContentHash, Staged};
 pub use db::{Conn, Db, Tx};
 pub use error::{Error, Result};
 pub use query::{Query, Record, Value};

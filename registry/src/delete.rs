@@ -1,0 +1,100 @@
+//! Deleting tags, manifests and links. Bytes go later, when nothing can need them.
+
+use roadstead_auth::Grant;
+use roadstead_model::{Digest, Reference, RepositoryId, Tag};
+use roadstead_storage::tables::audit::{self, Event};
+use roadstead_storage::tables::{blob, gc_queue, link, manifest, tag};
+use roadstead_storage::{Error as StorageError, Tx};
+
+use crate::Registry;
+use crate::error::{Error, Result};
+use crate::pull::known;
+
+impl Registry {
+    /// Deletes a tag (and only the tag), or a manifest with every tag that names it.
+    pub(crate) async fn delete_manifest(&self, grant: &Grant, reference: &Reference) -> Result<()> {
+        let repository = known(grant)?;
+        let mut tx = self.db.begin().await?;
+        match reference {
+            Reference::Tag(name) => self.untag(&mut tx, grant, repository, name).await?,
+            Reference::Digest(digest) => {
+                self.remove_manifest(&mut tx, grant, repository, digest).await?;
+            }
+        }
+        Ok(tx.commit().await?)
+    }
+
+    async fn untag(
+        &self,
+        tx: &mut Tx,
+        grant: &Grant,
+        repository: RepositoryId,
+        name: &Tag,
+    ) -> Result<()> {
+        let removed = tag::remove(tx, repository, name).await?;
+        let manifest = removed.ok_or_else(|| Error::ManifestUnknown(name.to_string()))?;
+        gc_queue::manifest(tx, repository, manifest, self.clock.now()).await?;
+        self.record_deletion(tx, grant, "tag", &format!("{}:{name}", grant.name())).await
+    }
+
+    async fn remove_manifest(
+        &self,
+        tx: &mut Tx,
+        grant: &Grant,
+        repository: RepositoryId,
+        digest: &Digest,
+    ) -> Result<()> {
+        let unknown = || Error::ManifestUnknown(digest.to_string());
+        let found = manifest::find(tx, repository, digest).await?.ok_or_else(unknown)?;
+        if let Some(parent) = manifest::parent_of(tx, found.id).await? {
+            return Err(Error::ManifestHeld(parent));
+        }
+        let now = self.clock.now();
+        tag::remove_all_of(tx, found.id).await?;
+        gc_queue::references_of(tx, repository, found.id, now).await?;
+        // The foreign key decides, should an index have been pushed since the look above.
+        match manifest::remove(tx, found.id).await {
+            Err(StorageError::Reference) => {
+                return Err(Error::ManifestHeld("that was pushed just now".to_owned()));
+            }
+            Ok(false) => return Err(unknown()),
+            result => result?,
+        };
+        let size = i64::try_from(found.size).unwrap_or(i64::MAX);
+        manifest::count_in_project(tx, repository, -size).await?;
+        self.record_deletion(tx, grant, "artifact", &format!("{}@{digest}", grant.name())).await
+    }
+
+    /// Removes a blob's link from the repository. Other repositories keep theirs.
+    pub(crate) async fn delete_blob(&self, grant: &Grant, digest: &Digest) -> Result<()> {
+        let repository = known(grant)?;
+        let mut tx = self.db.begin().await?;
+        let found = blob::linked(&mut tx, repository, digest).await?;
+        let found = found.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
+        if let Some(holder) = manifest::holder_of(&mut tx, repository, found.id).await? {
+            return Err(Error::BlobHeld(holder));
+        }
+        match link::remove(&mut tx, grant.project(), repository, found.id).await {
+            Err(StorageError::Reference) => {
+                return Err(Error::BlobHeld("that was pushed just now".to_owned()));
+            }
+            Ok(false) => return Err(Error::BlobUnknown(digest.clone())),
+            result => result?,
+        };
+        gc_queue::blob(&mut tx, found.id, self.clock.now()).await?;
+        self.record_deletion(&mut tx, grant, "blob", &format!("{}@{digest}", grant.name())).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn record_deletion(
+        &self,
+        tx: &mut Tx,
+        grant: &Grant,
+        resource_type: &'static str,
+        resource: &str,
+    ) -> Result<()> {
+        let project = Some(grant.project());
+        let event = Event { project, resource_type, resource, operation: "delete" };
+        Ok(audit::record(tx, grant.caller().actor(), event, self.clock.now()).await?)
+    }
+}

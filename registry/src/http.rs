@@ -1,0 +1,163 @@
+//! `/v2` on the wire.
+//!
+//! One handler takes every request below `/v2`: the path is read from the right, because a
+//! repository's name may contain anything that looks like the rest of a path. What it names says
+//! which permission it needs; only then is the request looked at further.
+
+mod blob_body;
+mod blobs;
+mod body;
+mod conditions;
+mod endpoint;
+mod failure;
+mod guard;
+mod lists;
+mod manifests;
+mod query;
+mod range;
+mod uploads;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use roadstead_auth::{Auth, Grant};
+use roadstead_model::Origin;
+
+use crate::Registry;
+use endpoint::{Endpoint, Operation};
+use failure::Failure;
+use guard::Site;
+
+/// What every answer on /v2 says of itself (distribution's convention; docker looks for it).
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+
+/// The registry as the protocol sees it.
+#[derive(Clone)]
+struct Wire {
+    registry: Registry,
+    auth: Auth,
+    /// Whether clients reach us by https.
+    https: bool,
+}
+
+/// The routes of the protocol. `Origin` is expected among the request's extensions; `https` is
+/// how clients reach the server, which a proxy in front may have changed.
+pub fn routes(registry: Registry, auth: Auth, https: bool) -> Router {
+    let wire = Arc::new(Wire { registry, auth, https });
+    Router::new()
+        .route("/v2", any(handle))
+        .route("/v2/", any(handle))
+        .route("/v2/{*rest}", any(handle))
+        .with_state(wire)
+}
+
+async fn handle(State(wire): State<Arc<Wire>>, request: Request) -> Response {
+    // Apart, because a body cannot be shared between threads while something waits.
+    let (parts, body) = request.into_parts();
+    let site = Site::of(&parts, wire.https);
+    let mut response = match wire.answer(&parts, body).await {
+        Ok(response) => response,
+        Err(failure) => failure.into_response_at(site.as_ref()),
+    };
+    let headers = response.headers_mut();
+    headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+impl Wire {
+    async fn answer(&self, request: &Parts, body: Body) -> Result<Response, Failure> {
+        let endpoint = Endpoint::parse(request.uri.path())?;
+        if request.method == Method::OPTIONS {
+            return Ok((StatusCode::NO_CONTENT, [(ALLOW, endpoint.methods())]).into_response());
+        }
+        let operation = endpoint.operation(&request.method)?;
+        let origin = request.extensions.get::<Origin>().cloned().unwrap_or_default();
+        let caller = self.auth.registry_caller(&request.headers, origin).await;
+        let caller = caller.map_err(|error| Failure::credentials(error, &operation))?;
+        let Some((name, action)) = operation.permission() else {
+            return self.answer_without_repository(&operation, &caller, request).await;
+        };
+        let mut conn = self.registry.db.read().await.map_err(crate::Error::from)?;
+        let grant = caller.require(&mut conn, name, action).await.map_err(crate::Error::from)?;
+        // Given back before the work begins: no request holds one while it waits for another.
+        drop(conn);
+        let grant = grant.map_err(|refusal| Failure::refused(refusal, &operation))?;
+        self.run(operation, grant, request, body).await
+    }
+
+    async fn answer_without_repository(
+        &self,
+        operation: &Operation,
+        caller: &roadstead_auth::Caller,
+        request: &Parts,
+    ) -> Result<Response, Failure> {
+        match operation {
+            Operation::Catalog => lists::catalog(self, caller, request).await,
+            // Anonymous callers get a challenge even where they may pull: without one, no client
+            // would ever log in.
+            _ => match caller.require_login() {
+                Ok(_) => Ok(base()),
+                Err(refusal) => Err(Failure::refused(refusal, operation)),
+            },
+        }
+    }
+}
+
+impl Wire {
+    /// Runs an operation that the grant allows.
+    async fn run(
+        &self,
+        operation: Operation,
+        grant: Grant,
+        request: &Parts,
+        body: Body,
+    ) -> Result<Response, Failure> {
+        match operation {
+            Operation::Base | Operation::Catalog => Ok(base()),
+            Operation::ListTags(_) => lists::tags(self, &grant, request).await,
+            Operation::GetManifest(_, reference) => {
+                manifests::get(self, &grant, &reference, request).await
+            }
+            Operation::PutManifest(_, reference) => {
+                manifests::put(self, &grant, reference, request, body).await
+            }
+            Operation::DeleteManifest(_, reference) => {
+                manifests::delete(self, &grant, &reference).await
+            }
+            Operation::GetBlob(_, digest) => blobs::get(self, &grant, &digest, request).await,
+            Operation::DeleteBlob(_, digest) => blobs::delete(self, &grant, &digest).await,
+            Operation::StartUpload(_) => uploads::start(self, grant, request, body).await,
+            Operation::UploadProgress(_, id) => uploads::progress(self, &grant, id).await,
+            Operation::Append(_, id) => uploads::append(self, grant, id, request, body).await,
+            Operation::Finish(_, id) => uploads::finish(self, grant, id, request, body).await,
+            Operation::Cancel(_, id) => uploads::cancel(self, &grant, id).await,
+            Operation::Referrers(_, digest) => {
+                lists::referrers(self, &grant, &digest, request).await
+            }
+        }
+    }
+}
+
+fn base() -> Response {
+    ([(CONTENT_TYPE, "application/json")], "{}").into_response()
+}
+
+/// An answer without a body, which says so.
+fn empty(status: StatusCode) -> Response {
+    let mut response = (status, Body::empty()).into_response();
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response
+}
+
+/// A header value of text that was validated before; it cannot hold control characters.
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}

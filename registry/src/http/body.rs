@@ -1,0 +1,52 @@
+//! The body of a request, piece by piece, with a limit on how long it may stand still.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use tokio::time::timeout;
+
+use crate::error::{Error, Result};
+use crate::upload::{Bodies, Cut};
+
+pub(super) struct Pieces {
+    body: Body,
+    idle: Duration,
+}
+
+impl Pieces {
+    pub(super) fn new(body: Body, idle: Duration) -> Self {
+        Self { body, idle }
+    }
+
+    /// The whole body, if it is at most `most` bytes; no more than that is ever held.
+    pub(super) async fn collect(mut self, most: usize) -> Result<Bytes> {
+        let mut all = BytesMut::new();
+        while let Some(piece) = self.piece().await {
+            let piece = piece?;
+            if all.len() + piece.len() > most {
+                return Err(Error::ManifestTooLarge(most));
+            }
+            all.extend_from_slice(&piece);
+        }
+        Ok(all.freeze())
+    }
+}
+
+impl Bodies for Pieces {
+    async fn piece(&mut self) -> Option<Result<Bytes, Cut>> {
+        loop {
+            match timeout(self.idle, self.body.frame()).await {
+                Err(_) => return Some(Err(Cut::Stalled)),
+                Ok(None) => return None,
+                Ok(Some(Err(_))) => return Some(Err(Cut::Broken)),
+                Ok(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => return Some(Ok(data)),
+                    // Trailers; nobody sends any that matter.
+                    Err(_) => {}
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Errors as the protocol has them: an OCI code, a status, and a message for people.
+
+use axum::response::{IntoResponse as _, Response};
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use roadstead_auth::{Error as AuthError, Refusal};
+use roadstead_model::{
+    Digest, DigestError, ErrorBody, ErrorEntry, NameError, OciCode, ReferenceError, RepositoryName,
+};
+use roadstead_storage::Error as StorageError;
+use serde_json::Value;
+
+use super::endpoint::Operation;
+use super::guard::{Challenge, Site};
+use super::value;
+use crate::error::{Error, Progress};
+
+/// An answer that refuses.
+pub(super) struct Failure {
+    status: StatusCode,
+    body: ErrorBody,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    challenge: Option<Challenge>,
+}
+
+impl Failure {
+    pub(super) fn new(status: StatusCode, code: OciCode, message: impl Into<String>) -> Self {
+        let body = ErrorBody::one(code, message);
+        Self { status, body, headers: Vec::new(), challenge: None }
+    }
+
+    pub(super) fn bad_request(code: OciCode, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    pub(super) fn path() -> Self {
+        let message = "there is nothing at this path in the OCI distribution protocol";
+        Self::new(StatusCode::NOT_FOUND, OciCode::NameUnknown, message)
+    }
+
+    pub(super) fn extension() -> Self {
+        let message = "this registry has no such extension";
+        Self::new(StatusCode::NOT_FOUND, OciCode::ExtensionUnknown, message)
+    }
+
+    pub(super) fn method(allowed: &'static str) -> Self {
+        let message = format!("this method is not supported here; these are: {allowed}");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, OciCode::Unsupported, message)
+            .with(ALLOW, HeaderValue::from_static(allowed))
+    }
+
+    /// 416 with the size, as RFC 9110 wants it.
+    pub(super) fn range(size: u64) -> Self {
+        let message = format!("the range is not satisfiable: the blob has {size} bytes");
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, OciCode::RangeInvalid, message)
+            .with(http::header::CONTENT_RANGE, value(&format!("bytes */{size}")))
+    }
+
+    /// The caller may not, or is not known. Every refusal is 401 with a challenge, in Harbor's
+    /// words, which its clients look for.
+    pub(super) fn refused(refusal: Refusal, operation: &Operation) -> Self {
+        let message = match operation.permission() {
+            Some((name, action)) => {
+                let text = format!("unauthorized to access repository: {name}, action: {action}");
+                format!("{text}: {text}")
+            }
+            None => "authentication required".to_owned(),
+        };
+        let mut failure = Self::new(StatusCode::UNAUTHORIZED, OciCode::Unauthorized, message);
+        let insufficient = refusal != Refusal::Anonymous;
+        failure.challenge = Some(Challenge::of(operation, insufficient));
+        failure
+    }
+
+    /// The token lacks the right to pull from the repository that a blob is to be mounted from.
+    pub(super) fn lacks_source(operation: &Operation, source: &RepositoryName) -> Self {
+        let mut failure = Self::refused(Refusal::TokenLacks, operation);
+        failure.challenge = failure.challenge.map(|challenge| challenge.and_pull(source));
+        failure
+    }
+
+    /// The credentials are no good.
+    pub(super) fn credentials(error: AuthError, operation: &Operation) -> Self {
+        let error_parameter = match error {
+            AuthError::InvalidToken => Some("invalid_token"),
+            AuthError::BadCredentials => None,
+            other => return Error::Auth(other).into(),
+        };
+        let mut failure =
+            Self::new(StatusCode::UNAUTHORIZED, OciCode::Unauthorized, error.to_string());
+        failure.challenge = Some(Challenge::with_error(operation, error_parameter));
+        failure
+    }
+
+    fn session(status: StatusCode, code: OciCode, error: &Error, at: Progress) -> Self {
+        Self::new(status, code, error.to_string()).with(RANGE, value(&super::uploads::range(at)))
+    }
+
+    /// Says where the session is, which survives this refusal.
+    pub(super) fn at_location(self, location: &str) -> Self {
+        if self.headers.iter().any(|(name, _)| name == RANGE) {
+            self.with(LOCATION, value(location))
+        } else {
+            self
+        }
+    }
+
+    /// The error as an answer; challenges name the host that the client used.
+    pub(super) fn into_response_at(self, site: Option<&Site>) -> Response {
+        let mut response =
+            (self.status, [(CONTENT_TYPE, "application/json")], self.body.to_json())
+                .into_response();
+        for (name, value) in self.headers {
+            response.headers_mut().insert(name, value);
+        }
+        if let (Some(challenge), Some(site)) = (self.challenge, site) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, value(&challenge.text(site)));
+        }
+        response
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        use StatusCode as S;
+        let (status, code) = match &error {
+            Error::BlobUnknown(_) => (S::NOT_FOUND, OciCode::BlobUnknown),
+            Error::ManifestUnknown(_) => (S::NOT_FOUND, OciCode::ManifestUnknown),
+            Error::NameUnknown(_) => (S::NOT_FOUND, OciCode::NameUnknown),
+            Error::UploadUnknown => (S::NOT_FOUND, OciCode::BlobUploadUnknown),
+            Error::UploadInvalid(_) => (S::BAD_REQUEST, OciCode::BlobUploadInvalid),
+            Error::DigestMismatch { .. } => (S::BAD_REQUEST, OciCode::DigestInvalid),
+            Error::SizeInvalid(_) => (S::BAD_REQUEST, OciCode::SizeInvalid),
+            Error::ManifestInvalid(_) => (S::BAD_REQUEST, OciCode::ManifestInvalid),
+            Error::ManifestTooLarge(_) => (S::PAYLOAD_TOO_LARGE, OciCode::ManifestInvalid),
+            Error::TooManyTags(_) => (S::URI_TOO_LONG, OciCode::TagInvalid),
+            Error::Precondition(_) | Error::Immutable(_) | Error::ManifestHeld(_) => {
+                (S::PRECONDITION_FAILED, OciCode::Denied)
+            }
+            Error::BlobHeld(_) => (S::METHOD_NOT_ALLOWED, OciCode::Denied),
+            Error::BodyCut => (S::BAD_REQUEST, OciCode::SizeInvalid),
+            Error::BodyStalled => (S::REQUEST_TIMEOUT, OciCode::SizeInvalid),
+            Error::OutOfOrder(at) => {
+                let (status, at) = (S::RANGE_NOT_SATISFIABLE, *at);
+                return Self::session(status, OciCode::RangeInvalid, &error, at);
+            }
+            Error::UploadBusy(at) => {
+                let (status, at) = (S::CONFLICT, *at);
+                return Self::session(status, OciCode::BlobUploadInvalid, &error, at);
+            }
+            Error::TooManyUploads | Error::Auth(AuthError::TooManyLogins) => {
+                return Self::new(
+                    S::TOO_MANY_REQUESTS,
+                    OciCode::TooManyRequests,
+                    error.to_string(),
+                )
+                .with(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Error::ReferencesMissing(digests) => return missing(digests, &error),
+            Error::Storage(StorageError::Full(_)) => {
+                let message = "the registry's storage is full; nothing was stored";
+                return Self::new(S::INSUFFICIENT_STORAGE, OciCode::Unavailable, message)
+                    .with(RETRY_AFTER, HeaderValue::from_static("60"));
+            }
+            Error::Storage(_) | Error::Auth(_) | Error::Task(_) => return unavailable(&error),
+        };
+        Self::new(status, code, error.to_string())
+    }
+}
+
+/// One error for each digest.
+fn missing(digests: &[Digest], error: &Error) -> Failure {
+    let mut failure =
+        Failure::new(StatusCode::NOT_FOUND, OciCode::ManifestBlobUnknown, error.to_string());
+    let entry = |digest: &Digest| ErrorEntry {
+        code: OciCode::ManifestBlobUnknown.to_string(),
+        message: format!("{error}: {digest}"),
+        detail: Some(Value::String(digest.to_string())),
+    };
+    failure.body.errors = digests.iter().map(entry).collect();
+    failure
+}
+
+/// Trouble below is logged once, here, and never told.
+fn unavailable(error: &Error) -> Failure {
+    tracing::error!(%error, "a request failed");
+    let message = "the registry is not available at the moment; try again";
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, OciCode::Unavailable, message)
+        .with(RETRY_AFTER, HeaderValue::from_static("5"))
+}
+
+impl From<NameError> for Failure {
+    fn from(error: NameError) -> Self {
+        Self::bad_request(OciCode::NameInvalid, error.to_string())
+    }
+}
+
+impl From<DigestError> for Failure {
+    fn from(error: DigestError) -> Self {
+        Self::bad_request(OciCode::DigestInvalid, error.to_string())
+    }
+}
+
+impl From<ReferenceError> for Failure {
+    fn from(error: ReferenceError) -> Self {
+        match error {
+            ReferenceError::Digest(error) => error.into(),
+            ReferenceError::Tag => Self::bad_request(OciCode::TagInvalid, error.to_string()),
+        }
+    }
+}

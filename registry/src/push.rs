@@ -1,0 +1,268 @@
+//! Publishing a manifest: read strictly, then one transaction.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use roadstead_auth::Grant;
+use roadstead_model::{
+    Algorithm, BlobId, Digest, ManifestId, Reference, RepositoryId, Tag, Timestamp,
+};
+use roadstead_storage::tables::audit::{self, Event};
+use roadstead_storage::tables::manifest::{self as rows, NewManifest};
+use roadstead_storage::tables::{gc_queue, link, tag};
+use roadstead_storage::{Error as StorageError, Tx};
+
+use crate::Registry;
+use crate::error::{Error, Result};
+use crate::manifest::Manifest;
+use crate::upload::repository_of;
+
+/// What a tag must name before it is written (RFC 9110, section 13).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// Anything, or nothing.
+    #[default]
+    Always,
+    /// Nothing yet: `If-None-Match: *`.
+    Absent,
+    /// Something: `If-Match: *`.
+    Present,
+    /// One of these digests: `If-Match: "sha256:..."`.
+    Names(Vec<String>),
+}
+
+/// A manifest as a client sends it.
+pub(crate) struct Push {
+    pub(crate) reference: Reference,
+    /// More tags, from the query.
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) condition: Condition,
+    pub(crate) content_type: String,
+    pub(crate) bytes: Bytes,
+}
+
+/// What was published.
+pub(crate) struct Pushed {
+    pub(crate) digest: Digest,
+    pub(crate) subject: Option<Digest>,
+    pub(crate) tags: Vec<Tag>,
+}
+
+/// What a manifest names, found in its repository.
+#[derive(Default)]
+struct Resolved {
+    blobs: BTreeSet<BlobId>,
+    children: BTreeSet<ManifestId>,
+    /// Allowed to be missing.
+    missing: Vec<Digest>,
+    depth: i64,
+}
+
+impl Registry {
+    /// Publishes a manifest, and lets its tags name it. The same push again changes nothing.
+    pub(crate) async fn push_manifest(&self, grant: &Grant, push: Push) -> Result<Pushed> {
+        let digest = claimed_digest(&push)?;
+        let read = Manifest::parse(&push.content_type, &push.bytes, self.limits.manifest_entries)
+            .map_err(Error::ManifestInvalid)?;
+        let mut tags: Vec<Tag> = Vec::new();
+        if let Reference::Tag(tag) = &push.reference {
+            tags.push(tag.clone());
+        }
+        for tag in push.tags {
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
+        if tags.len() > self.limits.tags_per_push {
+            return Err(Error::TooManyTags(self.limits.tags_per_push));
+        }
+        let now = self.clock.now();
+        let mut tx = self.db.begin().await?;
+        let repository = repository_of(&mut tx, grant, now).await?;
+        let (id, created) =
+            self.publish(&mut tx, repository, &digest, &read, &push.bytes, now).await?;
+        let mut changed = created;
+        for tag in &tags {
+            changed |= set_tag(&mut tx, repository, tag, id, &push.condition, now).await?;
+        }
+        if changed {
+            record(&mut tx, grant, &digest, &tags, now).await?;
+        }
+        tx.commit().await?;
+        Ok(Pushed { digest, subject: read.subject, tags })
+    }
+
+    /// The row of a manifest, made unless it is there; says whether it was made.
+    async fn publish(
+        &self,
+        tx: &mut Tx,
+        repository: RepositoryId,
+        digest: &Digest,
+        read: &Manifest,
+        bytes: &[u8],
+        now: Timestamp,
+    ) -> Result<(ManifestId, bool)> {
+        if let Some(known) = rows::find(tx, repository, digest).await? {
+            return if known.media_type == read.media_type {
+                Ok((known.id, false))
+            } else {
+                Err(Error::ManifestInvalid(format!(
+                    "the same bytes were pushed before as {}",
+                    known.media_type
+                )))
+            };
+        }
+        let resolved = self.resolve(tx, repository, read).await?;
+        let new = NewManifest {
+            digest,
+            media_type: &read.media_type,
+            bytes,
+            depth: resolved.depth,
+            subject: read.subject.as_ref(),
+            artifact_type: read.artifact_type.as_deref(),
+            annotations: read.annotations.as_deref(),
+        };
+        let Some(id) = rows::insert(tx, repository, new, now).await? else {
+            // Two pushes of the same manifest at once: the other one made the row.
+            let other = rows::find(tx, repository, digest).await?;
+            let id = other.ok_or(StorageError::Conflict)?.id;
+            return Ok((id, false));
+        };
+        hold(tx, repository, id, &resolved).await?;
+        rows::resolve_missing(tx, repository, id, digest).await?;
+        let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+        rows::count_in_project(tx, repository, size).await?;
+        Ok((id, true))
+    }
+
+    /// Finds what a manifest names in its repository: knowing a digest is not enough.
+    async fn resolve(
+        &self,
+        tx: &mut Tx,
+        repository: RepositoryId,
+        read: &Manifest,
+    ) -> Result<Resolved> {
+        let digests = || read.names.iter().map(|named| &named.digest);
+        let blobs = link::resolve(tx, repository, digests()).await?;
+        let manifests = if read.is_index {
+            rows::resolve(tx, repository, digests()).await?
+        } else {
+            std::collections::HashMap::default()
+        };
+        let sparse =
+            if read.is_index { self.limits.sparse_indexes } else { self.limits.sparse_images };
+        let (mut resolved, mut unknown) = (Resolved::default(), Vec::new());
+        for named in &read.names {
+            let size = if let Some(child) = manifests.get(&named.digest) {
+                resolved.children.insert(child.id);
+                resolved.depth = resolved.depth.max(child.depth + 1);
+                child.size
+            } else if let Some(blob) = blobs.get(&named.digest) {
+                resolved.blobs.insert(blob.id);
+                blob.size
+            } else {
+                let list =
+                    if named.optional || sparse { &mut resolved.missing } else { &mut unknown };
+                list.push(named.digest.clone());
+                continue;
+            };
+            if size != named.size {
+                return Err(Error::ManifestInvalid(format!(
+                    "the size of {} is {size} bytes, not {}",
+                    named.digest, named.size
+                )));
+            }
+        }
+        if !unknown.is_empty() {
+            return Err(Error::ReferencesMissing(unknown));
+        }
+        if resolved.depth > self.limits.manifest_depth {
+            let most = self.limits.manifest_depth;
+            return Err(Error::ManifestInvalid(format!("more than {most} levels of indexes")));
+        }
+        Ok(resolved)
+    }
+}
+
+/// The digest the manifest will be known by: the one in the path, or SHA-256 for a tag.
+fn claimed_digest(push: &Push) -> Result<Digest> {
+    let Reference::Digest(claimed) = &push.reference else {
+        return Ok(Digest::of(Algorithm::Sha256, &push.bytes));
+    };
+    let computed = Digest::of(claimed.algorithm(), &push.bytes);
+    if computed == *claimed {
+        Ok(computed)
+    } else {
+        Err(Error::DigestMismatch { claimed: claimed.clone(), computed })
+    }
+}
+
+/// Writes the rows that keep what a manifest names from being collected.
+async fn hold(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    id: ManifestId,
+    resolved: &Resolved,
+) -> Result<()> {
+    let held = rows::hold_blobs(tx, repository, id, resolved.blobs.iter().copied()).await?;
+    let children = rows::hold_children(tx, id, resolved.children.iter().copied()).await?;
+    let counts = (held, children);
+    if counts != (resolved.blobs.len() as u64, resolved.children.len() as u64) {
+        // Collected since it was resolved; the client's next attempt is told what is missing.
+        return Err(StorageError::Reference.into());
+    }
+    for digest in &resolved.missing {
+        rows::note_missing(tx, repository, id, digest).await?;
+    }
+    Ok(())
+}
+
+/// Lets a tag name a manifest; says whether that is a change.
+async fn set_tag(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    name: &Tag,
+    id: ManifestId,
+    condition: &Condition,
+    now: Timestamp,
+) -> Result<bool> {
+    let before = rows::find_tagged(tx, repository, name).await?;
+    let met = match (condition, &before) {
+        (Condition::Always, _) | (Condition::Absent, None) | (Condition::Present, Some(_)) => true,
+        (Condition::Names(digests), Some(before)) => {
+            digests.iter().any(|digest| digest == before.digest.as_str())
+        }
+        _ => false,
+    };
+    if !met {
+        return Err(Error::Precondition(name.clone()));
+    }
+    if before.as_ref().is_some_and(|before| before.id == id) {
+        return Ok(false);
+    }
+    if !tag::put(tx, repository, name, id, now).await? {
+        return Err(Error::Immutable(name.clone()));
+    }
+    if let Some(before) = before {
+        gc_queue::manifest(tx, repository, before.id, now).await?;
+    }
+    Ok(true)
+}
+
+async fn record(
+    tx: &mut Tx,
+    grant: &Grant,
+    digest: &Digest,
+    tags: &[Tag],
+    now: Timestamp,
+) -> Result<()> {
+    let names: String = tags.iter().map(|tag| format!(":{tag}")).collect();
+    let resource = format!("{}{names}@{digest}", grant.name());
+    let event = Event {
+        project: Some(grant.project()),
+        resource_type: "artifact",
+        resource: &resource,
+        operation: "create",
+    };
+    Ok(audit::record(tx, grant.caller().actor(), event, now).await?)
+}
