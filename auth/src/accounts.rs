@@ -1,9 +1,10 @@
 //! Accounts of people: the first administrator, and those who are added.
 
-use roadstead_model::{Clock, PrincipalId};
+use roadstead_model::{Clock, PrincipalId, ProjectName};
 use roadstead_storage::Db;
 use roadstead_storage::tables::audit::{self, Actor, Event};
 use roadstead_storage::tables::principal::{self, NewUser};
+use roadstead_storage::tables::project::{self, Filter, Viewer};
 
 use crate::authenticate::Auth;
 use crate::caller::Caller;
@@ -57,6 +58,27 @@ pub async fn create_admin(db: &Db, password: &str, clock: &dyn Clock) -> Result<
     Ok(true)
 }
 
+/// Makes the public project that every installation begins with, owned by the administrator,
+/// unless it is there. Does nothing once there are other projects: whoever deleted it meant it.
+pub async fn create_first_project(db: &Db, name: &ProjectName, clock: &dyn Clock) -> Result<()> {
+    let mut tx = db.begin().await?;
+    let projects = project::count(&mut tx, Viewer::Everything, Filter::default()).await?;
+    let admin = principal::find_user(&mut tx, ADMIN).await?;
+    let (0, Some(admin)) = (projects, admin) else { return Ok(()) };
+    let now = clock.now();
+    let id = project::insert(&mut tx, name, admin.principal.id, true, -1, now).await?;
+    let origin = roadstead_model::Origin::default();
+    let actor = Actor { principal: None, name: "system", origin: &origin };
+    let event = Event {
+        project: Some(id),
+        resource_type: "project",
+        resource: name.as_str(),
+        operation: "create",
+    };
+    audit::record(&mut tx, actor, event, now).await?;
+    Ok(tx.commit().await?)
+}
+
 impl Auth {
     /// Adds a person's account on behalf of `by`, whose permission is checked by the caller.
     ///
@@ -84,6 +106,39 @@ impl Auth {
         audit::record(&mut tx, by.actor(), event(&account.name, "create"), now).await?;
         tx.commit().await?;
         Ok(id)
+    }
+}
+
+impl Auth {
+    /// Gives an account another password; everything issued with the old one stops working.
+    /// `old` must be the present password, where one is asked for. False when there is no such
+    /// account. The permission is checked by the caller.
+    ///
+    /// # Errors
+    /// [`Error::BadCredentials`] for a wrong old password, [`Error::Invalid`] for a bad new one.
+    pub async fn change_password(
+        &self,
+        by: &Caller,
+        id: PrincipalId,
+        old: Option<&str>,
+        new: &str,
+    ) -> Result<bool> {
+        let account = principal::find_user_by_id(&mut self.db.read().await?, id).await?;
+        let Some(account) = account else { return Ok(false) };
+        if let Some(old) = old {
+            self.passwords.verify(Some(&account), old).await?;
+        }
+        check_password(new)?;
+        if old == Some(new) {
+            return Err(Error::Invalid("the new password must differ from the old one"));
+        }
+        let hash = passwords::hash(new).await?;
+        let mut tx = self.db.begin().await?;
+        let now = self.clock.now();
+        principal::set_password(&mut tx, id, &hash, now).await?;
+        audit::record(&mut tx, by.actor(), event(&account.principal.name, "update"), now).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 }
 

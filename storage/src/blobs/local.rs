@@ -4,6 +4,7 @@
 //! was measured; the order that does is: extended attribute, fsync of the file, fsync of its
 //! directory, and only then the row.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -140,14 +141,27 @@ impl Blobs {
         .await
     }
 
-    /// Deletes a key's object; one that is not there counts as deleted.
-    pub async fn delete(&self, key: &ObjectKey) -> Result<()> {
-        let path = self.path(key);
-        blocking(move || match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::io("delete a blob")(error))
+    /// Deletes the objects of keys, durably; those that are not there count as deleted. Returns
+    /// the keys that could not be deleted.
+    pub async fn delete(&self, keys: Vec<ObjectKey>) -> Result<Vec<ObjectKey>> {
+        let blobs = self.clone();
+        blocking(move || {
+            let (mut failed, mut shards) = (Vec::new(), BTreeSet::new());
+            for key in keys {
+                match fs::remove_file(blobs.path(&key)) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        tracing::warn!(%key, %error, "an object could not be deleted");
+                        failed.push(key);
+                    }
+                    _ => {
+                        shards.insert(key.shard().to_owned());
+                    }
+                }
             }
-            _ => Ok(()),
+            for shard in shards {
+                sync_directory(&blobs.root.join("b").join(shard))?;
+            }
+            Ok(failed)
         })
         .await
     }

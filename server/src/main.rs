@@ -1,0 +1,30 @@
+//! The roadstead binary.
+
+mod admin_http;
+mod banner;
+mod cli;
+mod config;
+mod data_dir;
+mod fsck;
+mod listener;
+mod metrics;
+mod request;
+mod serve;
+mod settings;
+mod telemetry;
+mod tls;
+
+use clap::Parser as _;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    match cli::run(cli::Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("roadstead: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
