@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use argon2::password_hash::PasswordHasher as _;
 use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
-use argon2::{Algorithm, Argon2, Params, Version};
-use aws_lc_rs::{hmac, rand};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use aws_lc_rs::{constant_time, hmac, rand};
 use roadstead_storage::tables::principal::UserAccount;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -22,6 +22,10 @@ const REMEMBERED: Duration = Duration::from_secs(30);
 const MOST_REMEMBERED: usize = 10_000;
 /// How many logins may wait for their turn.
 const LONGEST_QUEUE: usize = 64;
+/// Verified when there is no such user, so that the answer takes as long: a hash, with the same
+/// parameters as all others, of a random string that nobody kept.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$Z3Jvd25hbmRmb3Jnb3R0ZW4$\
+                      4Oit2l1VYg3bqO0bX8mQ0B7s8cVb0m0oFQb3o1yN9yM";
 /// Longer ones are refused unread.
 const LONGEST_PASSWORD: usize = 1024;
 
@@ -31,8 +35,25 @@ pub(crate) struct Passwords {
     waiting: AtomicUsize,
     key: hmac::Key,
     remembered: Mutex<HashMap<[u8; 32], Instant>>,
-    /// Verified when there is no such user, so that the answer takes as long.
-    nobody: String,
+    scratch: Arc<Scratch>,
+}
+
+/// The 19 MiB that a verification works in. One after the other they use the same, instead of
+/// leaving as much behind on every thread that ever verified a password.
+#[derive(Default)]
+struct Scratch(Mutex<Option<Vec<Block>>>);
+
+impl Scratch {
+    fn take(&self, blocks: usize) -> Vec<Block> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = kept.take().unwrap_or_default();
+        memory.resize(blocks, Block::new());
+        memory
+    }
+
+    fn give_back(&self, memory: Vec<Block>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(memory);
+    }
 }
 
 impl Passwords {
@@ -45,7 +66,7 @@ impl Passwords {
             waiting: AtomicUsize::new(0),
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             remembered: Mutex::new(HashMap::new()),
-            nobody: hash_now("nobody")?,
+            scratch: Arc::default(),
         }))
     }
 
@@ -61,7 +82,7 @@ impl Passwords {
         if password.is_empty() || password.len() > LONGEST_PASSWORD {
             return Err(Error::BadCredentials);
         }
-        let stored = account.map_or(self.nobody.as_str(), |a| a.password_hash.as_str());
+        let stored = account.map_or(NOBODY, |a| a.password_hash.as_str());
         let trace = self.trace(stored, password);
         if account.is_some() && self.remembers(&trace) {
             return Ok(());
@@ -72,7 +93,9 @@ impl Passwords {
             return Ok(());
         }
         let (stored, password) = (stored.to_owned(), password.to_owned());
-        let matches = spawn_blocking(move || matches(&stored, &password)).await.unwrap_or(false);
+        let scratch = self.scratch.clone();
+        let verified = spawn_blocking(move || matches(&stored, &password, &scratch)).await;
+        let matches = verified.ok().flatten().unwrap_or(false);
         if account.is_none() || !matches {
             return Err(Error::BadCredentials);
         }
@@ -140,10 +163,24 @@ pub(crate) async fn hash(password: &str) -> Result<String> {
     spawn_blocking(move || hash_now(&password)).await.map_err(|_| Error::Crypto("cut off"))?
 }
 
-fn matches(stored: &str, password: &str) -> bool {
-    let Ok(parsed) = PasswordHash::new(stored) else { return false };
-    // The parameters come from the stored hash.
-    Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok()
+/// Whether the password hashes to what is stored; None when that is no argon2id hash. The
+/// parameters are the stored hash's own.
+fn matches(stored: &str, password: &str, scratch: &Scratch) -> Option<bool> {
+    let parsed = PasswordHash::new(stored).ok()?;
+    let (salt, expected) = (parsed.salt?, parsed.hash?);
+    let params = Params::try_from(&parsed).ok()?;
+    let mut memory = scratch.take(params.block_count());
+    let mut computed = vec![0; expected.as_bytes().len()];
+    let hashed = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into_with_memory(
+            password.as_bytes(),
+            salt.as_ref(),
+            &mut computed,
+            &mut memory,
+        );
+    scratch.give_back(memory);
+    hashed.ok()?;
+    Some(constant_time::verify_slices_are_equal(&computed, expected.as_bytes()).is_ok())
 }
 
 #[cfg(test)]
@@ -182,7 +219,8 @@ mod tests {
         for wrong in ["correct1", "", "Correct1 ", &"x".repeat(5000)] {
             assert!(passwords.verify(Some(&before), wrong).await.is_err());
         }
-        assert!(passwords.verify(None, "nobody").await.is_err());
+        assert!(PasswordHash::new(NOBODY).is_ok());
+        assert!(passwords.verify(None, "Correct1").await.is_err());
         let after = account("Changed1").await;
         assert!(passwords.verify(Some(&after), "Correct1").await.is_err());
     }

@@ -16,9 +16,6 @@ mod tls;
 
 use clap::Parser as _;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> std::process::ExitCode {
     match cli::run(cli::Cli::parse()) {
         Ok(code) => code,

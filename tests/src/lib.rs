@@ -1,0 +1,8 @@
+//! What the whole-system tests share: starting the built binary, making content, talking to it.
+
+pub mod clients;
+pub mod content;
+pub mod http;
+mod server;
+
+pub use server::{ADMIN_PASSWORD, Server, Setup, binary, free_port};

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 
 /// How many bytes are handed to a writing thread at once. One such batch is written while the
 /// next is received, so this bounds the memory of an upload.
-const BATCH: usize = 512 << 10;
+const BATCH: usize = 256 << 10;
 
 /// How often the free space is looked at while a body of unknown length arrives.
 const SPACE_CHECK: u64 = 64 << 20;
