@@ -145,6 +145,27 @@ impl Registry {
         }
     }
 
+    /// Writes a body behind what the session has. When that fails, its bytes are given back at
+    /// once: on a full disk others need them.
+    async fn take_in(
+        &self,
+        session: &Session,
+        algorithm: Algorithm,
+        body: impl Bodies,
+        expected: Option<u64>,
+    ) -> Result<Received> {
+        let row = &session.row;
+        let hash = self.hash_of(row, algorithm).await?;
+        let staged = self.blobs.stage(&row.key, row.received, hash.clone()).await?;
+        let received = receive(&self.blobs, staged, body, expected).await;
+        if received.is_err()
+            && let Err(error) = self.blobs.stage(&row.key, row.received, hash).await
+        {
+            tracing::warn!(%error, key = %row.key, "the bytes of a failed write stay for now");
+        }
+        received
+    }
+
     /// Appends a chunk (with a range: all of it or nothing) or a stream (whatever arrives).
     pub(crate) async fn append(
         &self,
@@ -160,9 +181,7 @@ impl Registry {
         let session = self.session(grant, id).await?.ok_or(Error::UploadUnknown)?;
         chunk.begins_at(session.progress())?;
         self.blobs.require_space(expected.unwrap_or(0)).await?;
-        let hash = self.hash_of(&session.row, session.row.algorithm).await?;
-        let staged = self.blobs.stage(&session.row.key, session.row.received, hash).await?;
-        let received = receive(&self.blobs, staged, body, expected).await?;
+        let received = self.take_in(&session, session.row.algorithm, body, expected).await?;
         let (staged, cut) = match received {
             Received::Whole(staged) => (staged, None),
             // A cut stream keeps what arrived: its client may ask how far it came and go on.
@@ -208,9 +227,8 @@ impl Registry {
         };
         chunk.begins_at(session.progress())?;
         self.blobs.require_space(expected.unwrap_or(0)).await?;
-        let hash = self.hash_of(&session.row, digest.algorithm()).await?;
-        let staged = self.blobs.stage(&session.row.key, session.row.received, hash).await?;
-        let staged = match receive(&self.blobs, staged, body, expected).await? {
+        let algorithm = digest.algorithm();
+        let staged = match self.take_in(&session, algorithm, body, expected).await? {
             Received::Whole(staged) => staged,
             Received::Cut(_, cut) => return Err(cut.into()),
         };

@@ -1,5 +1,7 @@
 //! What a person sees first.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 
 /// A password that was just generated, and the file that holds it.
@@ -8,20 +10,29 @@ pub(crate) struct Generated<'a> {
     pub(crate) file: &'a Path,
 }
 
-/// Prints where the server is and what to do next.
+/// Prints where the server is and what to do next. Nobody has to be listening.
 pub(crate) fn print(url: &str, data_dir: &Path, generated: Option<&Generated<'_>>) {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write(&mut text, url, data_dir, generated);
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn write(
+    text: &mut String,
+    url: &str,
+    data_dir: &Path,
+    generated: Option<&Generated<'_>>,
+) -> std::fmt::Result {
     let host = url.split_once("://").map_or(url, |(_, host)| host);
-    println!("Roadstead {} is ready at {url}", env!("CARGO_PKG_VERSION"));
-    println!("  data directory  {}", data_dir.display());
-    match generated {
-        Some(Generated { password, file }) => {
-            println!("  user name       admin");
-            println!("  password        {password}");
-            println!("                  (shown once; also in {})", file.display());
-        }
-        None => println!("  user name       admin"),
+    writeln!(text, "Roadstead {} is ready at {url}", env!("CARGO_PKG_VERSION"))?;
+    writeln!(text, "  data directory  {}", data_dir.display())?;
+    writeln!(text, "  user name       admin")?;
+    if let Some(Generated { password, file }) = generated {
+        writeln!(text, "  password        {password}")?;
+        writeln!(text, "                  (shown once; also in {})", file.display())?;
     }
-    println!("Next:");
-    println!("  docker login {host} -u admin");
-    println!("  docker tag IMAGE {host}/library/IMAGE && docker push {host}/library/IMAGE");
+    writeln!(text, "Next:")?;
+    writeln!(text, "  docker login {host} -u admin")?;
+    writeln!(text, "  docker tag IMAGE {host}/library/IMAGE && docker push {host}/library/IMAGE")
 }

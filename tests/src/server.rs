@@ -1,6 +1,7 @@
 //! The built binary as a child process with a data directory of its own.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -128,6 +129,7 @@ impl Server {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command
+            .env_remove("RUST_BACKTRACE")
             .args(arguments)
             .current_dir(self.temporary.path())
             .env("ROADSTEAD_DATA_DIR", &self.data)
@@ -154,7 +156,7 @@ impl Server {
             .stderr(log)
             .spawn()
             .expect("the server starts");
-        while TcpStream::connect(self.address).is_err() {
+        while !self.answers() {
             let ended = child.try_wait().expect("its state");
             assert!(ended.is_none(), "the server ended with {ended:?}:\n{}", self.log());
             assert!(since.elapsed() < START_LIMIT, "no answer:\n{}", self.log());
@@ -162,6 +164,16 @@ impl Server {
         }
         self.child = Some(child);
         since.elapsed()
+    }
+
+    /// Whether the server answers a request; a connection alone proves only that it has begun.
+    fn answers(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(self.address) else { return false };
+        let sent = stream.set_read_timeout(Some(START_LIMIT)).and_then(|()| {
+            stream.write_all(b"GET /v2/ HTTP/1.0\r\nHost: roadstead\r\n\r\n")
+        });
+        let mut first = [0; 12];
+        sent.is_ok() && stream.read_exact(&mut first).is_ok() && first.starts_with(b"HTTP/1.")
     }
 
     /// Kills the process at once, as a crash would.

@@ -72,7 +72,9 @@ impl Failure {
             None => "authentication required".to_owned(),
         };
         let mut failure = Self::new(StatusCode::UNAUTHORIZED, OciCode::Unauthorized, message);
-        let insufficient = refusal != Refusal::Anonymous;
+        // Only to whom a wider token would help: clients that read this fetch one, and show words
+        // of their own instead of ours.
+        let insufficient = refusal == Refusal::TokenLacks;
         failure.challenge = Some(Challenge::of(operation, insufficient));
         failure
     }

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 /// next is received, so this bounds the memory of an upload.
 const BATCH: usize = 256 << 10;
 
-/// How often the free space is looked at while a body of unknown length arrives.
-const SPACE_CHECK: u64 = 64 << 20;
+/// After how many bytes the free space is looked at again while a body arrives.
+const SPACE_CHECK: u64 = 4 << 20;
 
 /// The pieces of a request's body.
 pub(crate) trait Bodies: Send {
