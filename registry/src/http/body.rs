@@ -10,6 +10,10 @@ use tokio::time::timeout;
 use crate::error::{Error, Result};
 use crate::upload::{Bodies, Cut};
 
+/// How much of a refused body is read all the same: a client that is cut off while it sends may
+/// never see the answer (RFC 9112, section 9.6).
+const REFUSED: usize = 16 << 20;
+
 pub(super) struct Pieces {
     body: Body,
     idle: Duration,
@@ -26,11 +30,20 @@ impl Pieces {
         while let Some(piece) = self.piece().await {
             let piece = piece?;
             if all.len() + piece.len() > most {
+                self.discard().await;
                 return Err(Error::ManifestTooLarge(most));
             }
             all.extend_from_slice(&piece);
         }
         Ok(all.freeze())
+    }
+
+    /// Reads a refused body to its end, unless that is far away.
+    pub(super) async fn discard(mut self) {
+        let mut left = REFUSED;
+        while left > 0 && let Some(Ok(piece)) = self.piece().await {
+            left = left.saturating_sub(piece.len());
+        }
     }
 }
 

@@ -56,10 +56,11 @@ pub(super) async fn put(
     let content_type = header(CONTENT_TYPE).unwrap_or_default().to_owned();
     let announced: Option<usize> = header(CONTENT_LENGTH).and_then(|n| n.parse().ok());
     let limits = wire.registry.limits();
+    let pieces = Pieces::new(body, limits.body_idle);
     if announced.is_some_and(|announced| announced > limits.manifest_bytes) {
+        pieces.discard().await;
         return Err(Error::ManifestTooLarge(limits.manifest_bytes).into());
     }
-    let pieces = Pieces::new(body, limits.body_idle);
     let bytes = pieces.collect(limits.manifest_bytes).await?;
     let push = Push { reference, tags, condition, content_type, bytes };
     let (registry, task_grant) = (wire.registry.clone(), grant.clone());
