@@ -31,7 +31,9 @@ pub struct NewAccount {
 
 /// Whether the database has an administrator.
 pub async fn has_admin(db: &Db) -> Result<bool> {
-    Ok(principal::find_user(&mut db.read().await?, ADMIN).await?.is_some())
+    Ok(principal::find_user(&mut db.read().await?, ADMIN)
+        .await?
+        .is_some())
 }
 
 /// Makes the first administrator. When there is one already, this does nothing and returns false.
@@ -52,7 +54,11 @@ pub async fn create_admin(db: &Db, password: &str, clock: &dyn Clock) -> Result<
         result => result?,
     };
     let origin = roadstead_model::Origin::default();
-    let actor = Actor { principal: None, name: "system", origin: &origin };
+    let actor = Actor {
+        principal: None,
+        name: "system",
+        origin: &origin,
+    };
     audit::record(&mut tx, actor, event(ADMIN, "create"), now).await?;
     tx.commit().await?;
     Ok(true)
@@ -64,11 +70,17 @@ pub async fn create_first_project(db: &Db, name: &ProjectName, clock: &dyn Clock
     let mut tx = db.begin().await?;
     let projects = project::count(&mut tx, Viewer::Everything, Filter::default()).await?;
     let admin = principal::find_user(&mut tx, ADMIN).await?;
-    let (0, Some(admin)) = (projects, admin) else { return Ok(()) };
+    let (0, Some(admin)) = (projects, admin) else {
+        return Ok(());
+    };
     let now = clock.now();
     let id = project::insert(&mut tx, name, admin.principal.id, true, -1, now).await?;
     let origin = roadstead_model::Origin::default();
-    let actor = Actor { principal: None, name: "system", origin: &origin };
+    let actor = Actor {
+        principal: None,
+        name: "system",
+        origin: &origin,
+    };
     let event = Event {
         project: Some(id),
         resource_type: "project",
@@ -99,7 +111,9 @@ impl Auth {
         let now = self.clock.now();
         let id = match principal::insert_user(&mut tx, user, now).await {
             Err(roadstead_storage::Error::Conflict) => {
-                return Err(Error::Conflict("the username or the email address is taken"));
+                return Err(Error::Conflict(
+                    "the username or the email address is taken",
+                ));
             }
             result => result?,
         };
@@ -124,26 +138,41 @@ impl Auth {
         new: &str,
     ) -> Result<bool> {
         let account = principal::find_user_by_id(&mut self.db.read().await?, id).await?;
-        let Some(account) = account else { return Ok(false) };
+        let Some(account) = account else {
+            return Ok(false);
+        };
         if let Some(old) = old {
             self.passwords.verify(Some(&account), old).await?;
         }
         check_password(new)?;
         if old == Some(new) {
-            return Err(Error::Invalid("the new password must differ from the old one"));
+            return Err(Error::Invalid(
+                "the new password must differ from the old one",
+            ));
         }
         let hash = passwords::hash(new).await?;
         let mut tx = self.db.begin().await?;
         let now = self.clock.now();
         principal::set_password(&mut tx, id, &hash, now).await?;
-        audit::record(&mut tx, by.actor(), event(&account.principal.name, "update"), now).await?;
+        audit::record(
+            &mut tx,
+            by.actor(),
+            event(&account.principal.name, "update"),
+            now,
+        )
+        .await?;
         tx.commit().await?;
         Ok(true)
     }
 }
 
 fn event<'a>(name: &'a str, operation: &'static str) -> Event<'a> {
-    Event { project: None, resource_type: "user", resource: name, operation }
+    Event {
+        project: None,
+        resource_type: "user",
+        resource: name,
+        operation,
+    }
 }
 
 fn check(account: &NewAccount) -> Result<()> {

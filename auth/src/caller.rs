@@ -19,7 +19,11 @@ pub struct Caller {
 impl Caller {
     /// A caller without any credentials.
     pub fn anonymous(origin: Origin) -> Self {
-        Self { principal: None, token: None, origin }
+        Self {
+            principal: None,
+            token: None,
+            origin,
+        }
     }
 
     /// The principal's id; None when anonymous.
@@ -29,7 +33,9 @@ impl Caller {
 
     /// The principal's name; empty when anonymous.
     pub fn name(&self) -> &str {
-        self.principal.as_ref().map_or("", |principal| principal.name.as_str())
+        self.principal
+            .as_ref()
+            .map_or("", |principal| principal.name.as_str())
     }
 
     /// Whether the request carried no credentials at all. An anonymous token is a credential.
@@ -39,12 +45,16 @@ impl Caller {
 
     /// Whether the principal is a system administrator.
     pub fn is_sysadmin(&self) -> bool {
-        self.principal.as_ref().is_some_and(|principal| principal.sysadmin)
+        self.principal
+            .as_ref()
+            .is_some_and(|principal| principal.sysadmin)
     }
 
     /// Whether the caller came with a token that does not include the catalog.
     pub fn token_lacks_catalog(&self) -> bool {
-        self.token.as_ref().is_some_and(|token| !token.allows_catalog())
+        self.token
+            .as_ref()
+            .is_some_and(|token| !token.allows_catalog())
     }
 
     /// Whose lists the caller sees.
@@ -58,7 +68,15 @@ impl Caller {
 
     /// The caller as the audit trail names it.
     pub fn actor(&self) -> Actor<'_> {
-        let name = if self.principal.is_some() { self.name() } else { "anonymous" };
-        Actor { principal: self.id(), name, origin: &self.origin }
+        let name = if self.principal.is_some() {
+            self.name()
+        } else {
+            "anonymous"
+        };
+        Actor {
+            principal: self.id(),
+            name,
+            origin: &self.origin,
+        }
     }
 }

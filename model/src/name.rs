@@ -36,9 +36,8 @@ fn is_component(component: &str) -> bool {
         at += word;
         match &bytes[at..] {
             [] => return true,
-            [b'.', ..] => at += 1,
             [b'_', b'_', ..] => at += 2,
-            [b'_', ..] => at += 1,
+            [b'.' | b'_', ..] => at += 1,
             [b'-', rest @ ..] => at += 1 + rest.iter().take_while(|b| **b == b'-').count(),
             _ => return false,
         }
@@ -57,7 +56,9 @@ impl RepositoryName {
 
     /// The name of the project the repository lives in: the first path component.
     pub fn project(&self) -> &str {
-        self.0.split_once('/').map_or(self.0.as_str(), |(project, _)| project)
+        self.0
+            .split_once('/')
+            .map_or(self.0.as_str(), |(project, _)| project)
     }
 }
 
@@ -103,7 +104,9 @@ impl FromStr for ProjectName {
             return Err(NameError::TooLong);
         }
         let word = |w: &str| {
-            !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            !w.is_empty()
+                && w.bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         };
         if name.split(['.', '_', '-']).all(word) {
             Ok(Self(name.to_owned()))
@@ -126,25 +129,61 @@ mod tests {
     #[test]
     fn accepts_what_the_spec_accepts() {
         for name in [
-            "library/alpine", "a/b", "team/a.b_c__d---e/f", "library/blobs/uploads", "a/manifests",
+            "library/alpine",
+            "a/b",
+            "team/a.b_c__d---e/f",
+            "library/blobs/uploads",
+            "a/manifests",
             "0/0",
         ] {
             let parsed: RepositoryName = name.parse().unwrap();
             assert_eq!(parsed.as_str(), name);
         }
-        assert_eq!("team/web/api".parse::<RepositoryName>().unwrap().project(), "team");
+        assert_eq!(
+            "team/web/api".parse::<RepositoryName>().unwrap().project(),
+            "team"
+        );
     }
 
     #[test]
     fn refuses_path_tricks_and_look_alikes() {
         for name in [
-            "", "/", "a/", "/a", "a//b", "a/../b", "../a", "./a", "a/.", "A/b", "a/B", "a/b-", "a/-b",
-            "a/b___c", "a/b..c", "a/b._c", "a/_catalog", "a/b\0", "a/b\n", "a/b c", "a/b%2fc",
-            "\u{430}/b", "a/b:c", "a\\b/c", "a/b@c",
+            "",
+            "/",
+            "a/",
+            "/a",
+            "a//b",
+            "a/../b",
+            "../a",
+            "./a",
+            "a/.",
+            "A/b",
+            "a/B",
+            "a/b-",
+            "a/-b",
+            "a/b___c",
+            "a/b..c",
+            "a/b._c",
+            "a/_catalog",
+            "a/b\0",
+            "a/b\n",
+            "a/b c",
+            "a/b%2fc",
+            "\u{430}/b",
+            "a/b:c",
+            "a\\b/c",
+            "a/b@c",
         ] {
-            assert_eq!(name.parse::<RepositoryName>(), Err(NameError::Malformed), "{name:?}");
+            assert_eq!(
+                name.parse::<RepositoryName>(),
+                Err(NameError::Malformed),
+                "{name:?}"
+            );
         }
-        assert_eq!("alpine".parse::<RepositoryName>(), Err(NameError::NoProject));
+        assert_eq!(
+            "alpine".parse::<RepositoryName>(),
+            Err(NameError::NoProject)
+        );
         let long = format!("a/{}", "b".repeat(300));
         assert_eq!(long.parse::<RepositoryName>(), Err(NameError::TooLong));
     }

@@ -40,9 +40,7 @@ impl FromStr for Tag {
         let tail = |b: u8| word(b) || b == b'.' || b == b'-';
         match text.as_bytes() {
             [first, rest @ ..]
-                if rest.len() < LONGEST_TAG
-                    && word(*first)
-                    && rest.iter().copied().all(tail) =>
+                if rest.len() < LONGEST_TAG && word(*first) && rest.iter().copied().all(tail) =>
             {
                 Ok(Self(text.to_owned()))
             }
@@ -93,10 +91,28 @@ mod tests {
 
     #[test]
     fn tags_follow_the_grammar() {
-        for tag in ["latest", "v1.0", "_x", "A", "sha256-abc.sig", &"a".repeat(128)] {
+        for tag in [
+            "latest",
+            "v1.0",
+            "_x",
+            "A",
+            "sha256-abc.sig",
+            &"a".repeat(128),
+        ] {
             assert!(tag.parse::<Tag>().is_ok(), "{tag}");
         }
-        for tag in ["", ".x", "-x", "a b", "a/b", "a:b", "a+b", "a\r\nb", "ä", &"a".repeat(129)] {
+        for tag in [
+            "",
+            ".x",
+            "-x",
+            "a b",
+            "a/b",
+            "a:b",
+            "a+b",
+            "a\r\nb",
+            "ä",
+            &"a".repeat(129),
+        ] {
             assert!(tag.parse::<Tag>().is_err(), "{tag:?}");
         }
     }

@@ -18,7 +18,8 @@ impl Registry {
         match reference {
             Reference::Tag(name) => self.untag(&mut tx, grant, repository, name).await?,
             Reference::Digest(digest) => {
-                self.remove_manifest(&mut tx, grant, repository, digest).await?;
+                self.remove_manifest(&mut tx, grant, repository, digest)
+                    .await?;
             }
         }
         Ok(tx.commit().await?)
@@ -34,7 +35,8 @@ impl Registry {
         let removed = tag::remove(tx, repository, name).await?;
         let manifest = removed.ok_or_else(|| Error::ManifestUnknown(name.to_string()))?;
         gc_queue::manifest(tx, repository, manifest, self.clock.now()).await?;
-        self.record_deletion(tx, grant, "tag", &format!("{}:{name}", grant.name())).await
+        self.record_deletion(tx, grant, "tag", &format!("{}:{name}", grant.name()))
+            .await
     }
 
     async fn remove_manifest(
@@ -45,7 +47,9 @@ impl Registry {
         digest: &Digest,
     ) -> Result<()> {
         let unknown = || Error::ManifestUnknown(digest.to_string());
-        let found = manifest::find(tx, repository, digest).await?.ok_or_else(unknown)?;
+        let found = manifest::find(tx, repository, digest)
+            .await?
+            .ok_or_else(unknown)?;
         if let Some(parent) = manifest::parent_of(tx, found.id).await? {
             return Err(Error::ManifestHeld(parent));
         }
@@ -62,7 +66,8 @@ impl Registry {
         };
         let size = i64::try_from(found.size).unwrap_or(i64::MAX);
         manifest::count_in_project(tx, repository, -size).await?;
-        self.record_deletion(tx, grant, "artifact", &format!("{}@{digest}", grant.name())).await
+        self.record_deletion(tx, grant, "artifact", &format!("{}@{digest}", grant.name()))
+            .await
     }
 
     /// Removes a blob's link from the repository. Other repositories keep theirs.
@@ -82,7 +87,13 @@ impl Registry {
             result => result?,
         };
         gc_queue::blob(&mut tx, found.id, self.clock.now()).await?;
-        self.record_deletion(&mut tx, grant, "blob", &format!("{}@{digest}", grant.name())).await?;
+        self.record_deletion(
+            &mut tx,
+            grant,
+            "blob",
+            &format!("{}@{digest}", grant.name()),
+        )
+        .await?;
         Ok(tx.commit().await?)
     }
 
@@ -94,7 +105,12 @@ impl Registry {
         resource: &str,
     ) -> Result<()> {
         let project = Some(grant.project());
-        let event = Event { project, resource_type, resource, operation: "delete" };
+        let event = Event {
+            project,
+            resource_type,
+            resource,
+            operation: "delete",
+        };
         Ok(audit::record(tx, grant.caller().actor(), event, self.clock.now()).await?)
     }
 }

@@ -59,7 +59,9 @@ async fn rows(db: &Db, report: &mut Report) -> Result<()> {
         report.fault(format!("key {key}: more than one row has it"));
     }
     for (project, counted, real) in link::miscounted(&mut conn).await? {
-        report.fault(format!("project {project}: {counted} bytes counted, {real} held"));
+        report.fault(format!(
+            "project {project}: {counted} bytes counted, {real} held"
+        ));
     }
     Ok(())
 }
@@ -69,7 +71,9 @@ async fn manifests(db: &Db, report: &mut Report) -> Result<()> {
     loop {
         let mut conn = db.snapshot().await?;
         let claims = manifest::walk(&mut conn, after, BATCH).await?;
-        let Some(last) = claims.last() else { return Ok(()) };
+        let Some(last) = claims.last() else {
+            return Ok(());
+        };
         after = last.id;
         for claim in claims {
             report.manifests += 1;
@@ -87,15 +91,20 @@ async fn manifests(db: &Db, report: &mut Report) -> Result<()> {
                     continue;
                 }
             };
-            let mut named: Vec<String> =
-                read.names.iter().map(|named| named.digest.to_string()).collect();
+            let mut named: Vec<String> = read
+                .names
+                .iter()
+                .map(|named| named.digest.to_string())
+                .collect();
             named.sort();
             named.dedup();
             let mut held = manifest::held_digests(&mut conn, claim.id).await?;
             held.sort();
             held.dedup();
             if named != held {
-                report.fault(format!("manifest {name}: its rows do not hold what it names"));
+                report.fault(format!(
+                    "manifest {name}: its rows do not hold what it names"
+                ));
             }
             if read.subject.map(String::from) != claim.subject {
                 report.fault(format!("manifest {name}: its row has another subject"));
@@ -108,11 +117,15 @@ async fn objects(db: &Db, blobs: &Blobs, deep: bool, report: &mut Report) -> Res
     let mut after = BlobId(0);
     loop {
         let rows = blob::walk(&mut db.read().await?, after, BATCH).await?;
-        let Some(last) = rows.last() else { return Ok(()) };
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
         after = last.id;
         for row in rows {
             report.blobs += 1;
-            let Some(fault) = object_fault(blobs, &row, deep, report).await? else { continue };
+            let Some(fault) = object_fault(blobs, &row, deep, report).await? else {
+                continue;
+            };
             // A push may have healed it, or collection taken it, since the row was read.
             let again = blob::find(&mut db.read().await?, &row.digest).await?;
             if again.is_some_and(|again| again.key == row.key) {

@@ -50,7 +50,11 @@ struct Wire {
 /// The routes of the protocol. `Origin` is expected among the request's extensions; `https` is
 /// how clients reach the server, which a proxy in front may have changed.
 pub fn routes(registry: Registry, auth: Auth, https: bool) -> Router {
-    let wire = Arc::new(Wire { registry, auth, https });
+    let wire = Arc::new(Wire {
+        registry,
+        auth,
+        https,
+    });
     Router::new()
         .route("/v2", any(handle))
         .route("/v2/", any(handle))
@@ -79,14 +83,23 @@ impl Wire {
             return Ok((StatusCode::NO_CONTENT, [(ALLOW, endpoint.methods())]).into_response());
         }
         let operation = endpoint.operation(&request.method)?;
-        let origin = request.extensions.get::<Origin>().cloned().unwrap_or_default();
+        let origin = request
+            .extensions
+            .get::<Origin>()
+            .cloned()
+            .unwrap_or_default();
         let caller = self.auth.registry_caller(&request.headers, origin).await;
         let caller = caller.map_err(|error| Failure::credentials(error, &operation))?;
         let Some((name, action)) = operation.permission() else {
-            return self.answer_without_repository(&operation, &caller, request).await;
+            return self
+                .answer_without_repository(&operation, &caller, request)
+                .await;
         };
         let mut conn = self.registry.db.read().await.map_err(crate::Error::from)?;
-        let grant = caller.require(&mut conn, name, action).await.map_err(crate::Error::from)?;
+        let grant = caller
+            .require(&mut conn, name, action)
+            .await
+            .map_err(crate::Error::from)?;
         // Given back before the work begins: no request holds one while it waits for another.
         drop(conn);
         let grant = grant.map_err(|refusal| Failure::refused(refusal, &operation))?;
@@ -153,7 +166,9 @@ fn base() -> Response {
 /// An answer without a body, which says so.
 fn empty(status: StatusCode) -> Response {
     let mut response = (status, Body::empty()).into_response();
-    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     response
 }
 

@@ -37,7 +37,7 @@ pub struct Limits {
     pub referrers_page_bytes: usize,
 }
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 impl Default for Limits {
     fn default() -> Self {
@@ -50,7 +50,7 @@ impl Default for Limits {
             sparse_images: false,
             upload_expiry: DAY,
             uploads_per_principal: 10_000,
-            body_idle: Duration::from_secs(60),
+            body_idle: Duration::from_mins(1),
             lease: DAY,
             grace: DAY,
             verify_after: DAY,

@@ -38,7 +38,9 @@ impl Registry {
             },
             None => self.any_source(grant.caller(), digest).await?,
         };
-        let Some(source) = source else { return Ok(Mounted::No) };
+        let Some(source) = source else {
+            return Ok(Mounted::No);
+        };
         self.link_from(grant, digest, source).await
     }
 
@@ -65,7 +67,9 @@ impl Registry {
     ) -> Result<Mounted> {
         // A damaged object is not worth a link; an upload heals it.
         let found = blob::linked(&mut self.db.read().await?, source, digest).await?;
-        let Some(found) = found else { return Ok(Mounted::No) };
+        let Some(found) = found else {
+            return Ok(Mounted::No);
+        };
         let whole = self.blobs.size(&found.key).await? == Some(found.size);
         if found.state != State::Ok || !whole {
             return Ok(Mounted::No);

@@ -2,11 +2,11 @@
 
 use roadstead_auth::Grant;
 use roadstead_model::{Digest, Reference, RepositoryId};
+use roadstead_storage::Error as StorageError;
 use roadstead_storage::blobs::BlobStream;
 use roadstead_storage::tables::blob::{self, Blob, State};
-use roadstead_storage::tables::manifest::{self, Manifest};
 use roadstead_storage::tables::link;
-use roadstead_storage::Error as StorageError;
+use roadstead_storage::tables::manifest::{self, Manifest};
 
 use crate::Registry;
 use crate::error::{Error, Result};
@@ -28,7 +28,9 @@ impl Registry {
         let unknown = || Error::ManifestUnknown(reference.to_string());
         let found = found.ok_or_else(unknown)?;
         let bytes = if with_bytes {
-            manifest::bytes(&mut conn, found.id).await?.ok_or_else(unknown)?
+            manifest::bytes(&mut conn, found.id)
+                .await?
+                .ok_or_else(unknown)?
         } else {
             Vec::new()
         };
@@ -109,5 +111,7 @@ impl Registry {
 
 /// The repository's row; a repository that nothing was pushed to has none.
 pub(crate) fn known(grant: &Grant) -> Result<RepositoryId> {
-    grant.repository().ok_or_else(|| Error::NameUnknown(grant.name().to_string()))
+    grant
+        .repository()
+        .ok_or_else(|| Error::NameUnknown(grant.name().to_string()))
 }

@@ -62,8 +62,12 @@ impl Registry {
     /// Publishes a manifest, and lets its tags name it. The same push again changes nothing.
     pub(crate) async fn push_manifest(&self, grant: &Grant, push: Push) -> Result<Pushed> {
         let digest = claimed_digest(&push)?;
-        let read = Manifest::parse(&push.content_type, &push.bytes, self.limits.manifest_entries)
-            .map_err(Error::ManifestInvalid)?;
+        let read = Manifest::parse(
+            &push.content_type,
+            &push.bytes,
+            self.limits.manifest_entries,
+        )
+        .map_err(Error::ManifestInvalid)?;
         let mut tags: Vec<Tag> = Vec::new();
         if let Reference::Tag(tag) = &push.reference {
             tags.push(tag.clone());
@@ -79,8 +83,9 @@ impl Registry {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         let repository = repository_of(&mut tx, grant, now).await?;
-        let (id, created) =
-            self.publish(&mut tx, repository, &digest, &read, &push.bytes, now).await?;
+        let (id, created) = self
+            .publish(&mut tx, repository, &digest, &read, &push.bytes, now)
+            .await?;
         let mut changed = created;
         for tag in &tags {
             changed |= set_tag(&mut tx, repository, tag, id, &push.condition, now).await?;
@@ -89,7 +94,11 @@ impl Registry {
             record(&mut tx, grant, &digest, &tags, now).await?;
         }
         tx.commit().await?;
-        Ok(Pushed { digest, subject: read.subject, tags })
+        Ok(Pushed {
+            digest,
+            subject: read.subject,
+            tags,
+        })
     }
 
     /// The row of a manifest, made unless it is there; says whether it was made.
@@ -149,8 +158,11 @@ impl Registry {
         } else {
             std::collections::HashMap::default()
         };
-        let sparse =
-            if read.is_index { self.limits.sparse_indexes } else { self.limits.sparse_images };
+        let sparse = if read.is_index {
+            self.limits.sparse_indexes
+        } else {
+            self.limits.sparse_images
+        };
         let (mut resolved, mut unknown) = (Resolved::default(), Vec::new());
         for named in &read.names {
             let size = if let Some(child) = manifests.get(&named.digest) {
@@ -161,8 +173,11 @@ impl Registry {
                 resolved.blobs.insert(blob.id);
                 blob.size
             } else {
-                let list =
-                    if named.optional || sparse { &mut resolved.missing } else { &mut unknown };
+                let list = if named.optional || sparse {
+                    &mut resolved.missing
+                } else {
+                    &mut unknown
+                };
                 list.push(named.digest.clone());
                 continue;
             };
@@ -178,7 +193,9 @@ impl Registry {
         }
         if resolved.depth > self.limits.manifest_depth {
             let most = self.limits.manifest_depth;
-            return Err(Error::ManifestInvalid(format!("more than {most} levels of indexes")));
+            return Err(Error::ManifestInvalid(format!(
+                "more than {most} levels of indexes"
+            )));
         }
         Ok(resolved)
     }
@@ -193,7 +210,10 @@ fn claimed_digest(push: &Push) -> Result<Digest> {
     if computed == *claimed {
         Ok(computed)
     } else {
-        Err(Error::DigestMismatch { claimed: claimed.clone(), computed })
+        Err(Error::DigestMismatch {
+            claimed: claimed.clone(),
+            computed,
+        })
     }
 }
 
@@ -229,9 +249,9 @@ async fn set_tag(
     let before = rows::find_tagged(tx, repository, name).await?;
     let met = match (condition, &before) {
         (Condition::Always, _) | (Condition::Absent, None) | (Condition::Present, Some(_)) => true,
-        (Condition::Names(digests), Some(before)) => {
-            digests.iter().any(|digest| digest == before.digest.as_str())
-        }
+        (Condition::Names(digests), Some(before)) => digests
+            .iter()
+            .any(|digest| digest == before.digest.as_str()),
         _ => false,
     };
     if !met {
@@ -256,8 +276,11 @@ async fn record(
     tags: &[Tag],
     now: Timestamp,
 ) -> Result<()> {
-    let names: String = tags.iter().map(|tag| format!(":{tag}")).collect();
-    let resource = format!("{}{names}@{digest}", grant.name());
+    let mut resource = grant.name().to_string();
+    for tag in tags {
+        resource.push_str(&format!(":{tag}"));
+    }
+    resource.push_str(&format!("@{digest}"));
     let event = Event {
         project: Some(grant.project()),
         resource_type: "artifact",

@@ -47,7 +47,9 @@ impl Registry {
         after: ManifestId,
         n: Option<usize>,
     ) -> Result<Referrers> {
-        let Some(repository) = grant.repository() else { return Ok(Referrers::default()) };
+        let Some(repository) = grant.repository() else {
+            return Ok(Referrers::default());
+        };
         let most = n.unwrap_or(usize::MAX);
         let mut conn = self.db.read().await?;
         let (mut page, mut bytes, mut last) = (Referrers::default(), 0, after);
@@ -87,6 +89,8 @@ fn descriptor(row: Referrer) -> Descriptor {
         digest: row.digest,
         size: row.size,
         artifact_type: row.artifact_type,
-        annotations: row.annotations.and_then(|json| RawValue::from_string(json).ok()),
+        annotations: row
+            .annotations
+            .and_then(|json| RawValue::from_string(json).ok()),
     }
 }

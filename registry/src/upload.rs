@@ -9,10 +9,10 @@ use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::blob::{self, State};
 use roadstead_storage::tables::upload::{self, Owner, Upload};
 use roadstead_storage::tables::{link, repository, tombstone};
-use roadstead_storage::{ContentHash, Tx};
+use roadstead_storage::{ContentHash, Error as StorageError, Tx};
 
-use crate::error::{Error, Progress, Result};
 use crate::Registry;
+use crate::error::{Error, Progress, Result};
 
 mod receive;
 
@@ -31,7 +31,9 @@ pub(crate) struct Chunk {
 impl Chunk {
     /// The number of bytes that must come, where it was announced.
     fn expected(self) -> Result<Option<u64>> {
-        let Some((first, last)) = self.range else { return Ok(self.length) };
+        let Some((first, last)) = self.range else {
+            return Ok(self.length);
+        };
         let range = last.checked_sub(first).and_then(|n| n.checked_add(1));
         match (range, self.length) {
             (Some(range), Some(length)) if range != length => Err(Error::SizeInvalid(format!(
@@ -58,7 +60,10 @@ struct Session {
 
 impl Session {
     fn progress(&self) -> Progress {
-        Progress { id: self.row.id, received: self.row.received }
+        Progress {
+            id: self.row.id,
+            received: self.row.received,
+        }
     }
 }
 
@@ -86,11 +91,17 @@ impl Registry {
             return Err(Error::TooManyUploads);
         }
         let repository = repository_of(&mut tx, grant, now).await?;
-        let owner = Owner { repository, principal };
+        let owner = Owner {
+            repository,
+            principal,
+        };
         let expires_at = now.after(self.limits.upload_expiry);
         upload::insert(&mut tx, &row, owner, now, expires_at).await?;
         tx.commit().await?;
-        Ok(Progress { id: row.id, received: 0 })
+        Ok(Progress {
+            id: row.id,
+            received: 0,
+        })
     }
 
     /// How far a session is.
@@ -109,7 +120,10 @@ impl Registry {
         let (Some(repository), Some(principal)) = (grant.repository(), grant.principal()) else {
             return Ok(None);
         };
-        let owner = Owner { repository, principal };
+        let owner = Owner {
+            repository,
+            principal,
+        };
         let mut conn = self.db.read().await?;
         let row = upload::find(&mut conn, id, owner, self.clock.now()).await?;
         Ok(row.map(|row| Session { row, owner }))
@@ -136,13 +150,11 @@ impl Registry {
         let saved = (row.algorithm == algorithm)
             .then(|| ContentHash::restore(algorithm, &row.hash_state))
             .flatten();
-        match saved {
-            Some(hash) => Ok(hash),
-            None => {
-                let hash = ContentHash::new(algorithm);
-                Ok(self.blobs.hash(&row.key, row.received, hash).await?)
-            }
+        if let Some(hash) = saved {
+            return Ok(hash);
         }
+        let hash = ContentHash::new(algorithm);
+        Ok(self.blobs.hash(&row.key, row.received, hash).await?)
     }
 
     /// Writes a body behind what the session has. When that fails, its bytes are given back at
@@ -156,7 +168,10 @@ impl Registry {
     ) -> Result<Received> {
         let row = &session.row;
         let hash = self.hash_of(row, algorithm).await?;
-        let staged = self.blobs.stage(&row.key, row.received, hash.clone()).await?;
+        let staged = self
+            .blobs
+            .stage(&row.key, row.received, hash.clone())
+            .await?;
         let received = receive(&self.blobs, staged, body, expected).await;
         if received.is_err()
             && let Err(error) = self.blobs.stage(&row.key, row.received, hash).await
@@ -176,20 +191,31 @@ impl Registry {
     ) -> Result<Progress> {
         let expected = chunk.expected()?;
         let session = self.session(grant, id).await?.ok_or(Error::UploadUnknown)?;
-        let writing = self.sessions.enter(id).ok_or(Error::UploadBusy(session.progress()))?;
+        let writing = self
+            .sessions
+            .enter(id)
+            .ok_or(Error::UploadBusy(session.progress()))?;
         // Looked up again: another writer may have moved it before we entered.
         let session = self.session(grant, id).await?.ok_or(Error::UploadUnknown)?;
         chunk.begins_at(session.progress())?;
         self.blobs.require_space(expected.unwrap_or(0)).await?;
-        let received = self.take_in(&session, session.row.algorithm, body, expected).await?;
+        let received = self
+            .take_in(&session, session.row.algorithm, body, expected)
+            .await?;
         let (staged, cut) = match received {
             Received::Whole(staged) => (staged, None),
             // A cut stream keeps what arrived: its client may ask how far it came and go on.
             Received::Cut(staged, cut) if chunk.range.is_none() => (staged, Some(cut)),
             Received::Cut(_, cut) => return Err(cut.into()),
         };
-        let staged = staged.flush().await?;
-        let progress = Progress { id, received: staged.offset() };
+        let staged = match staged.flush().await {
+            Ok(staged) => staged,
+            Err(error) => return self.poison(&session, error).await,
+        };
+        let progress = Progress {
+            id,
+            received: staged.offset(),
+        };
         self.advance(&session, progress, staged.hash()).await?;
         drop(writing);
         cut.map_or(Ok(progress), |cut| Err(cut.into()))
@@ -221,7 +247,10 @@ impl Registry {
         let Some(session) = self.session(grant, id).await? else {
             return self.finished_before(grant, digest).await;
         };
-        let _writing = self.sessions.enter(id).ok_or(Error::UploadBusy(session.progress()))?;
+        let _writing = self
+            .sessions
+            .enter(id)
+            .ok_or(Error::UploadBusy(session.progress()))?;
         let Some(session) = self.session(grant, id).await? else {
             return self.finished_before(grant, digest).await;
         };
@@ -235,10 +264,24 @@ impl Registry {
         let (size, computed) = (staged.offset(), staged.hash().clone().finish());
         if computed != *digest {
             self.abandon(&session).await?;
-            return Err(Error::DigestMismatch { claimed: digest.clone(), computed });
+            return Err(Error::DigestMismatch {
+                claimed: digest.clone(),
+                computed,
+            });
         }
-        self.blobs.publish(&session.row.key, staged, digest).await?;
+        if let Err(error) = self.blobs.publish(&session.row.key, staged, digest).await {
+            return self.poison(&session, error).await;
+        }
         self.link_upload(grant, &session, digest, size).await
+    }
+
+    /// After a failed sync nobody knows what the disk holds, and a second sync would claim success
+    /// without proving it: the session ends and its key is never used again.
+    async fn poison<T>(&self, session: &Session, error: StorageError) -> Result<T> {
+        if let Err(error) = self.abandon(session).await {
+            tracing::warn!(%error, "a session with unsynced bytes stays until it expires");
+        }
+        Err(error.into())
     }
 
     async fn finished_before(&self, grant: &Grant, digest: &Digest) -> Result<()> {
@@ -264,12 +307,22 @@ impl Registry {
                 return Err(Error::UploadUnknown);
             }
             let key = &session.row.key;
-            let Some(id) = self.adopt(&mut tx, digest, size, key, damaged.as_ref()).await? else {
+            let Some(id) = self
+                .adopt(&mut tx, digest, size, key, damaged.as_ref())
+                .await?
+            else {
                 // Collected between the two statements; the next round inserts it.
                 continue;
             };
             let lease = now.after(self.limits.lease);
-            link::put(&mut tx, grant.project(), session.owner.repository, id, lease).await?;
+            link::put(
+                &mut tx,
+                grant.project(),
+                session.owner.repository,
+                id,
+                lease,
+            )
+            .await?;
             let resource = format!("{}@{digest}", grant.name());
             let event = Event {
                 project: Some(grant.project()),
@@ -295,7 +348,9 @@ impl Registry {
         if let Some(id) = blob::insert(tx, digest, size, key, now).await? {
             return Ok(Some(id));
         }
-        let Some(existing) = blob::hold(tx, digest).await? else { return Ok(None) };
+        let Some(existing) = blob::hold(tx, digest).await? else {
+            return Ok(None);
+        };
         if existing.state != State::Ok || damaged == Some(&existing.key) {
             blob::replace_object(tx, existing.id, size, key, now).await?;
             self.bury(tx, &existing.key).await?;
@@ -308,7 +363,9 @@ impl Registry {
     /// The key of the digest's present object, if that is missing or has another length.
     async fn damaged_object_of(&self, digest: &Digest) -> Result<Option<ObjectKey>> {
         let existing = blob::find(&mut self.db.read().await?, digest).await?;
-        let Some(existing) = existing else { return Ok(None) };
+        let Some(existing) = existing else {
+            return Ok(None);
+        };
         let found = self.blobs.size(&existing.key).await?;
         Ok((found != Some(existing.size)).then_some(existing.key))
     }

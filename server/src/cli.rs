@@ -12,7 +12,12 @@ use crate::{fsck, serve, telemetry};
 
 /// A private registry for container images and every other OCI artifact.
 #[derive(Debug, Parser)]
-#[command(name = "roadstead", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "roadstead",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -73,8 +78,9 @@ impl Options {
     fn load(&self) -> anyhow::Result<Loaded> {
         let mut flags = Vec::new();
         for pair in &self.set {
-            let (key, value) =
-                pair.split_once('=').with_context(|| format!("--set {pair}: expected KEY=VALUE"))?;
+            let (key, value) = pair
+                .split_once('=')
+                .with_context(|| format!("--set {pair}: expected KEY=VALUE"))?;
             flags.push((key.to_owned(), value.to_owned()));
         }
         let named = [("data_dir", &self.data_dir), ("listen", &self.listen)];
@@ -86,19 +92,24 @@ impl Options {
 }
 
 /// Runs a command.
-pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let loaded = cli.options.load()?;
-    if let Command::Config { command: ConfigCommand::Show } = cli.command {
+    if let Command::Config {
+        command: ConfigCommand::Show,
+    } = &cli.command
+    {
         print!("{}", loaded.show());
         return Ok(ExitCode::SUCCESS);
     }
     let config = Config::from_settings(&loaded)?;
     telemetry::start(&config.log, config.log_format)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
-        match cli.command {
+        match &cli.command {
             Command::Serve => serve::run(config).await,
-            Command::Fsck { deep, json } => fsck::run(&config, deep, json).await,
+            Command::Fsck { deep, json } => fsck::run(&config, *deep, *json).await,
             Command::Config { .. } => Ok(ExitCode::SUCCESS),
         }
     })

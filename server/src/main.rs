@@ -17,7 +17,7 @@ mod tls;
 use clap::Parser as _;
 
 fn main() -> std::process::ExitCode {
-    match cli::run(cli::Cli::parse()) {
+    match cli::run(&cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("roadstead: {error:#}");

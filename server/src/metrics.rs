@@ -56,8 +56,17 @@ impl Metrics {
             "Time until the head of the answer",
             durations.clone(),
         );
-        registry.register("http_requests_running", "Requests being answered", running.clone());
-        Arc::new(Self { registry, requests, durations, running })
+        registry.register(
+            "http_requests_running",
+            "Requests being answered",
+            running.clone(),
+        );
+        Arc::new(Self {
+            registry,
+            requests,
+            durations,
+            running,
+        })
     }
 
     /// Counts a request as running until the answer is dropped.
@@ -76,16 +85,27 @@ impl Metrics {
         let route = route(path);
         // Methods are the client's to invent, labels are not.
         let method = match *method {
-            Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::PATCH
-            | Method::DELETE | Method::OPTIONS => method.to_string(),
+            Method::GET
+            | Method::HEAD
+            | Method::POST
+            | Method::PUT
+            | Method::PATCH
+            | Method::DELETE
+            | Method::OPTIONS => method.to_string(),
             _ => "other".to_owned(),
         };
-        let labels = Labels { method, route, code: status.as_u16() };
+        let labels = Labels {
+            method,
+            route,
+            code: status.as_u16(),
+        };
         self.requests.get_or_create(&labels).inc();
-        self.durations.get_or_create(&Route { route }).observe(elapsed.as_secs_f64());
+        self.durations
+            .get_or_create(&Route { route })
+            .observe(elapsed.as_secs_f64());
     }
 
-    /// All figures as OpenMetrics text.
+    /// All figures as `OpenMetrics` text.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         match encode(&mut text, &self.registry) {

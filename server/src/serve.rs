@@ -70,8 +70,10 @@ pub(crate) async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
         ));
     }
     let file = data_dir.file(ADMIN_PASSWORD_FILE);
-    let generated =
-        password.as_ref().map(|password| Generated { password, file: &file });
+    let generated = password.as_ref().map(|password| Generated {
+        password,
+        file: &file,
+    });
     banner::print(&config.url(), &config.data_dir, generated.as_ref());
     stop_on_signal(stop.clone())?;
     let router = router(&config, parts, metrics);
@@ -86,12 +88,25 @@ async fn open(config: &Config, data_dir: &DataDir) -> anyhow::Result<Parts> {
     let db = Db::open(&config.database_url, config.database_connections)
         .await
         .context("cannot open the database")?;
-    let blobs = Blobs::open(config.blobs.clone()).await.context("cannot open the blob store")?;
+    let blobs = Blobs::open(config.blobs.clone())
+        .await
+        .context("cannot open the blob store")?;
     let secret = secret_key(config, data_dir)?;
     let auth = Auth::new(db.clone(), &secret, clock.clone()).await?;
-    let registry =
-        Registry::new(db.clone(), blobs.clone(), clock.clone(), config.limits.clone()).await?;
-    Ok(Parts { db, blobs, auth, registry, clock })
+    let registry = Registry::new(
+        db.clone(),
+        blobs.clone(),
+        clock.clone(),
+        config.limits.clone(),
+    )
+    .await?;
+    Ok(Parts {
+        db,
+        blobs,
+        auth,
+        registry,
+        clock,
+    })
 }
 
 /// The configured key, the one that was generated before, or a new one.
@@ -101,9 +116,7 @@ fn secret_key(config: &Config, data_dir: &DataDir) -> anyhow::Result<SecretKey> 
     }
     let path = data_dir.file(SECRET_KEY_FILE);
     match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            SecretKey::from_base64(&text).with_context(|| path.display().to_string())
-        }
+        Ok(text) => SecretKey::from_base64(&text).with_context(|| path.display().to_string()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let key = SecretKey::generate()?;
             data_dir.write_secret(SECRET_KEY_FILE, &key.to_base64())?;
@@ -154,12 +167,7 @@ fn random_password() -> anyhow::Result<String> {
 }
 
 fn router(config: &Config, parts: Parts, metrics: Arc<Metrics>) -> Router {
-    let (api, _) = roadstead_api::routes(
-        parts.db,
-        parts.auth.clone(),
-        parts.clock,
-        &config.url(),
-    );
+    let (api, _) = roadstead_api::routes(parts.db, parts.auth.clone(), parts.clock, &config.url());
     Router::new()
         .merge(roadstead_registry::http::routes(
             parts.registry,

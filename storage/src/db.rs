@@ -114,7 +114,9 @@ impl Db {
     pub async fn snapshot(&self) -> Result<Tx> {
         Ok(Tx(Conn(match &self.0 {
             Engine::Postgres { reader, .. } => Inner::PostgresTx(
-                reader.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
+                reader
+                    .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    .await?,
             ),
             Engine::Sqlite { reader, .. } => Inner::SqliteSnapshot(reader.begin().await?),
         })))
@@ -187,7 +189,11 @@ impl Conn {
     pub fn query_holding(&mut self, sql: &'static str, table: &'static str) -> Query<'_> {
         let postgres = self.is_postgres();
         let query = self.query(sql);
-        if postgres { query.push(" FOR KEY SHARE OF ").push(table) } else { query }
+        if postgres {
+            query.push(" FOR KEY SHARE OF ").push(table)
+        } else {
+            query
+        }
     }
 
     fn is_postgres(&self) -> bool {
@@ -207,10 +213,15 @@ impl Conn {
             .map(|(line,)| line)
             .filter(|line| line != "ok")
             .collect();
-        let orphans: Vec<(String, Option<i64>)> =
-            self.query("SELECT \"table\", rowid FROM pragma_foreign_key_check").fetch_all().await?;
+        let orphans: Vec<(String, Option<i64>)> = self
+            .query("SELECT \"table\", rowid FROM pragma_foreign_key_check")
+            .fetch_all()
+            .await?;
         faults.extend(orphans.into_iter().map(|(table, row)| {
-            format!("row {} of {table} references nothing", row.unwrap_or_default())
+            format!(
+                "row {} of {table} references nothing",
+                row.unwrap_or_default()
+            )
         }));
         Ok(faults)
     }
@@ -219,9 +230,10 @@ impl Conn {
 impl From<sqlx::migrate::MigrateError> for Error {
     fn from(error: sqlx::migrate::MigrateError) -> Self {
         match error {
-            sqlx::migrate::MigrateError::VersionMissing(found) => {
-                Self::NewerSchema { found, known: migrate::newest() }
-            }
+            sqlx::migrate::MigrateError::VersionMissing(found) => Self::NewerSchema {
+                found,
+                known: migrate::newest(),
+            },
             other => Self::Database(other.into()),
         }
     }

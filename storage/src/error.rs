@@ -82,14 +82,19 @@ impl Error {
         }
     }
 
-    pub(crate) fn inconsistent(table: &'static str, what: impl ToString) -> Self {
-        Self::Inconsistent { table, what: what.to_string() }
+    pub(crate) fn inconsistent(table: &'static str, what: impl std::fmt::Display) -> Self {
+        Self::Inconsistent {
+            table,
+            what: format!("{what}"),
+        }
     }
 }
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
-        let Some(database) = error.as_database_error() else { return Self::Database(error) };
+        let Some(database) = error.as_database_error() else {
+            return Self::Database(error);
+        };
         // 13 is SQLITE_FULL, 53100 PostgreSQL's disk_full.
         match database.code().as_deref() {
             Some("13" | "53100") => Self::Full("the database"),

@@ -62,10 +62,16 @@ pub(crate) async fn check_sqlite(pool: &SqlitePool) -> Result<()> {
         .await?;
     match found.cmp(&newest()) {
         std::cmp::Ordering::Equal => Ok(()),
-        std::cmp::Ordering::Greater => Err(Error::NewerSchema { found, known: newest() }),
+        std::cmp::Ordering::Greater => Err(Error::NewerSchema {
+            found,
+            known: newest(),
+        }),
         std::cmp::Ordering::Less => Err(Error::inconsistent(
             "_sqlx_migrations",
-            format!("schema {found} is older than {}; start the server once", newest()),
+            format!(
+                "schema {found} is older than {}; start the server once",
+                newest()
+            ),
         )),
     }
 }

@@ -37,7 +37,11 @@ struct Group {
 impl Writer {
     pub(crate) async fn open(options: SqliteConnectOptions) -> Result<Arc<Self>> {
         let connection = options.connect().await?;
-        let group = Group { connection: Some(connection), open: false, committed: Vec::new() };
+        let group = Group {
+            connection: Some(connection),
+            open: false,
+            committed: Vec::new(),
+        };
         Ok(Arc::new(Self {
             options,
             group: Arc::new(Mutex::new(group)),
@@ -53,9 +57,12 @@ impl Writer {
             let mut group = self.group.clone().lock_owned().await;
             self.waiting.fetch_sub(1, Ordering::SeqCst);
             match group.enter(&self.options).await {
-                Ok(()) => Ok(WriterTx { group: Some(group), writer: self }),
+                Ok(()) => Ok(WriterTx {
+                    group: Some(group),
+                    writer: self,
+                }),
                 Err(error) => {
-                    group.fail(&error).await;
+                    group.fail(&error);
                     Err(error)
                 }
             }
@@ -83,8 +90,10 @@ impl Group {
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<()> {
-        let connection =
-            self.connection.as_mut().ok_or_else(|| Error::Batch("not connected".to_owned()))?;
+        let connection = self
+            .connection
+            .as_mut()
+            .ok_or_else(|| Error::Batch("not connected".to_owned()))?;
         sqlx::query(sql).execute(connection).await?;
         Ok(())
     }
@@ -99,12 +108,12 @@ impl Group {
                     let _ = caller.send(Ok(()));
                 }
             }
-            Err(error) => self.fail(&error).await,
+            Err(error) => self.fail(&error),
         }
     }
 
     /// Tells everybody in the group that it failed, and gives the connection up.
-    async fn fail(&mut self, error: &Error) {
+    fn fail(&mut self, error: &Error) {
         tracing::error!(%error, transactions = self.committed.len(), "a group of writes failed");
         for caller in self.committed.drain(..) {
             let told = match error {
@@ -127,33 +136,41 @@ pub(crate) struct WriterTx {
 
 impl WriterTx {
     pub(crate) async fn commit(mut self) -> Result<()> {
-        let Some(mut group) = self.group.take() else { return Ok(()) };
+        let Some(mut group) = self.group.take() else {
+            return Ok(());
+        };
         let writer = self.writer.clone();
         let (sender, receiver) = oneshot::channel();
         // A task of its own: the caller may go away, the others in the group may not wait.
         tokio::spawn(async move {
             if let Err(error) = group.run("RELEASE caller").await {
                 group.committed.push(sender);
-                return group.fail(&error).await;
+                return group.fail(&error);
             }
             group.committed.push(sender);
             if !writer.has_successor(&group) {
                 group.flush().await;
             }
         });
-        receiver.await.map_err(|_| Error::Batch("the writer stopped".to_owned()))?
+        receiver
+            .await
+            .map_err(|_| Error::Batch("the writer stopped".to_owned()))?
     }
 }
 
 impl Drop for WriterTx {
     fn drop(&mut self) {
-        let Some(mut group) = self.group.take() else { return };
+        let Some(mut group) = self.group.take() else {
+            return;
+        };
         let writer = self.writer.clone();
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
         runtime.spawn(async move {
             for sql in ["ROLLBACK TO caller", "RELEASE caller"] {
                 if let Err(error) = group.run(sql).await {
-                    return group.fail(&error).await;
+                    return group.fail(&error);
                 }
             }
             if !writer.has_successor(&group) {
@@ -170,14 +187,20 @@ impl Deref for WriterTx {
 
     #[allow(clippy::expect_used)]
     fn deref(&self) -> &SqliteConnection {
-        self.group.as_ref().and_then(|g| g.connection.as_ref()).expect("an open transaction")
+        self.group
+            .as_ref()
+            .and_then(|g| g.connection.as_ref())
+            .expect("an open transaction")
     }
 }
 
 impl DerefMut for WriterTx {
     #[allow(clippy::expect_used)]
     fn deref_mut(&mut self) -> &mut SqliteConnection {
-        self.group.as_mut().and_then(|g| g.connection.as_mut()).expect("an open transaction")
+        self.group
+            .as_mut()
+            .and_then(|g| g.connection.as_mut())
+            .expect("an open transaction")
     }
 }
 
@@ -204,7 +227,11 @@ mod tests {
 
     async fn count(db: &Db) -> i64 {
         let mut conn = db.read().await.unwrap();
-        conn.query("SELECT COUNT(*) FROM setting").fetch_one::<(i64,)>().await.unwrap().0
+        conn.query("SELECT COUNT(*) FROM setting")
+            .fetch_one::<(i64,)>()
+            .await
+            .unwrap()
+            .0
     }
 
     #[tokio::test]
@@ -237,7 +264,10 @@ mod tests {
             async move { drop(db.begin().await.unwrap()) }
         });
         tokio::time::sleep(Duration::from_millis(20)).await;
-        tokio::time::timeout(Duration::from_secs(5), first.commit()).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(5), first.commit())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(count(&db).await, 1);
         second.await.unwrap();
     }

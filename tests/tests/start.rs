@@ -34,7 +34,10 @@ fn stderr(output: &Output) -> String {
 fn assert_refuses(output: &Output, hints: &[&str]) {
     let message = stderr(output);
     assert!(!output.status.success(), "it started: {message}");
-    assert!(message.starts_with("roadstead: ") && message.lines().count() == 1, "{message}");
+    assert!(
+        message.starts_with("roadstead: ") && message.lines().count() == 1,
+        "{message}"
+    );
     for hint in hints {
         assert!(message.contains(hint), "{hint:?} is not in {message}");
     }
@@ -82,18 +85,36 @@ async fn the_first_start_needs_no_configuration_and_says_what_to_do_next() {
     let password = fs::read_to_string(&file).unwrap().trim().to_owned();
     assert!(password.len() >= 20, "a guessable password");
     assert!(banner.contains(&password), "{banner}");
-    assert!(banner.contains(&format!("http://127.0.0.1:{port}")), "{banner}");
-    assert!(banner.contains(&format!("docker login 127.0.0.1:{port}")), "{banner}");
+    assert!(
+        banner.contains(&format!("http://127.0.0.1:{port}")),
+        "{banner}"
+    );
+    assert!(
+        banner.contains(&format!("docker login 127.0.0.1:{port}")),
+        "{banner}"
+    );
     for name in ["initial-admin-password", "secret-key"] {
-        let mode = fs::metadata(directory.path().join("data").join(name)).unwrap().permissions();
+        let mode = fs::metadata(directory.path().join("data").join(name))
+            .unwrap()
+            .permissions();
         assert_eq!(mode.mode() & 0o777, 0o600, "{name}");
     }
     let client = reqwest::Client::new();
     let url = format!("http://127.0.0.1:{port}/v2/");
-    let login = client.get(&url).basic_auth("admin", Some(&password)).send().await.unwrap();
+    let login = client
+        .get(&url)
+        .basic_auth("admin", Some(&password))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(login.status(), 200);
     for guess in ["Harbor12345", "admin", "password", ""] {
-        let login = client.get(&url).basic_auth("admin", Some(guess)).send().await.unwrap();
+        let login = client
+            .get(&url)
+            .basic_auth("admin", Some(guess))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(login.status(), 401, "{guess:?} is a default password");
     }
     drop(child);
@@ -101,7 +122,12 @@ async fn the_first_start_needs_no_configuration_and_says_what_to_do_next() {
     let (child, banner) = start_bare(directory.path(), port);
     assert!(!banner.contains(&password), "the password was shown twice");
     let client = reqwest::Client::new();
-    let login = client.get(&url).basic_auth("admin", Some(&password)).send().await.unwrap();
+    let login = client
+        .get(&url)
+        .basic_auth("admin", Some(&password))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(login.status(), 200);
     drop(child);
 }
@@ -111,7 +137,11 @@ fn a_taken_port_is_named_and_nothing_is_left_behind() {
     let directory = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = run(&["serve"], directory.path(), &[("ROADSTEAD_LISTEN", &address)]);
+    let output = run(
+        &["serve"],
+        directory.path(),
+        &[("ROADSTEAD_LISTEN", &address)],
+    );
     assert_refuses(&output, &[&address, "taken", "ROADSTEAD_LISTEN"]);
     assert!(!directory.path().join("data/roadstead.db").exists());
 }
@@ -172,7 +202,11 @@ fn a_wrong_secret_key_is_refused_loudly() {
     let mut server = Setup::new().start();
     server.kill();
     let other = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-    let output = server.command(&["serve"]).env("ROADSTEAD_SECRET_KEY", other).output().unwrap();
+    let output = server
+        .command(&["serve"])
+        .env("ROADSTEAD_SECRET_KEY", other)
+        .output()
+        .unwrap();
     assert_refuses(&output, &["secret key"]);
     assert!(!stderr(&output).contains(other));
 }
@@ -181,7 +215,10 @@ fn a_wrong_secret_key_is_refused_loudly() {
 fn settings_that_do_not_exist_or_make_no_sense_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("roadstead.toml"), "listne = \"x\"\n").unwrap();
-    assert_refuses(&run(&["serve"], directory.path(), &[]), &["roadstead.toml", "listne"]);
+    assert_refuses(
+        &run(&["serve"], directory.path(), &[]),
+        &["roadstead.toml", "listne"],
+    );
     fs::remove_file(directory.path().join("roadstead.toml")).unwrap();
     for (name, value) in [
         ("ROADSTEAD_LISTEN", "nowhere"),
@@ -202,11 +239,17 @@ fn settings_that_do_not_exist_or_make_no_sense_are_refused() {
 #[test]
 fn the_configuration_is_shown_with_its_origin_and_without_secrets() {
     let directory = tempfile::tempdir().unwrap();
-    let variables = [("ROADSTEAD_ADMIN_PASSWORD", "Canary-12"), ("ROADSTEAD_LOG", "warn")];
+    let variables = [
+        ("ROADSTEAD_ADMIN_PASSWORD", "Canary-12"),
+        ("ROADSTEAD_LOG", "warn"),
+    ];
     let output = run(&["config", "show"], directory.path(), &variables);
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success());
-    assert!(shown.contains("log = \"warn\"  # from ROADSTEAD_LOG"), "{shown}");
+    assert!(
+        shown.contains("log = \"warn\"  # from ROADSTEAD_LOG"),
+        "{shown}"
+    );
     assert!(shown.contains("admin_password = \"***\""), "{shown}");
     assert!(!shown.contains("Canary"), "{shown}");
 }
@@ -214,10 +257,17 @@ fn the_configuration_is_shown_with_its_origin_and_without_secrets() {
 #[test]
 fn every_command_explains_itself_with_an_example() {
     let directory = tempfile::tempdir().unwrap();
-    for arguments in [["serve", "--help"], ["fsck", "--help"], ["config", "--help"]] {
+    for arguments in [
+        ["serve", "--help"],
+        ["fsck", "--help"],
+        ["config", "--help"],
+    ] {
         let output = run(&arguments, directory.path(), &[]);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success() && text.contains("Example:"), "{text}");
+        assert!(
+            output.status.success() && text.contains("Example:"),
+            "{text}"
+        );
     }
 }
 
@@ -230,7 +280,10 @@ async fn slow_upload(server: &Server, go_on: tokio::sync::oneshot::Receiver<()>)
         &format!("digest={}", sha256(&blob)),
     );
     let (first, second) = blob.split_at(1_000_000);
-    let (first, second) = (Bytes::copy_from_slice(first), Bytes::copy_from_slice(second));
+    let (first, second) = (
+        Bytes::copy_from_slice(first),
+        Bytes::copy_from_slice(second),
+    );
     let body = stream::unfold((0, Some(go_on)), move |(n, go_on)| {
         let (first, second) = (first.clone(), second.clone());
         async move {
@@ -244,7 +297,9 @@ async fn slow_upload(server: &Server, go_on: tokio::sync::oneshot::Receiver<()>)
             }
         }
     });
-    let request = admin.send("PUT", &url).body(reqwest::Body::wrap_stream(body));
+    let request = admin
+        .send("PUT", &url)
+        .body(reqwest::Body::wrap_stream(body));
     request.send().await.expect("an answer").status().as_u16()
 }
 
@@ -256,7 +311,10 @@ async fn sigterm_lets_a_running_push_finish_and_ends_with_zero() {
         tokio::time::sleep(Duration::from_millis(500)).await;
         server.terminate();
         tokio::time::sleep(Duration::from_millis(500)).await;
-        assert!(TcpStream::connect(server.address()).is_err(), "it still takes connections");
+        assert!(
+            TcpStream::connect(server.address()).is_err(),
+            "it still takes connections"
+        );
         go_on.send(()).expect("the upload waits");
     });
     assert_eq!(finished, 201);
@@ -295,11 +353,17 @@ async fn health_and_metrics_have_a_port_of_their_own() {
     // The first was the harness's, to see whether the server answers.
     server.nobody().get("/v2/").await;
     for path in ["livez", "readyz"] {
-        let answer = client.get(format!("http://127.0.0.1:{admin_port}/{path}")).send().await;
+        let answer = client
+            .get(format!("http://127.0.0.1:{admin_port}/{path}"))
+            .send()
+            .await;
         assert_eq!(answer.unwrap().status(), 200);
         assert_eq!(server.nobody().get(&format!("/{path}")).await.status(), 404);
     }
-    let metrics = client.get(format!("http://127.0.0.1:{admin_port}/metrics")).send().await;
+    let metrics = client
+        .get(format!("http://127.0.0.1:{admin_port}/metrics"))
+        .send()
+        .await;
     let text = metrics.unwrap().text().await.unwrap();
     let line = "roadstead_http_requests_total{method=\"GET\",route=\"v2\",code=\"401\"} 2";
     assert!(text.contains(line), "{text}");

@@ -1,12 +1,12 @@
 //! Blobs on the wire: whole, in ranges, or only their headers.
 
 use axum::body::Body;
-use http::request::Parts;
 use axum::response::Response;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, RANGE,
 };
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use roadstead_auth::Grant;
 use roadstead_model::Digest;
@@ -67,7 +67,9 @@ fn ranges(headers: &HeaderMap, blob: &Blob) -> Ranges {
 
 fn whole(blob: &Blob, body: Body) -> Response {
     let mut response = Response::new(body);
-    response.headers_mut().insert(CONTENT_LENGTH, blob.size.into());
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, blob.size.into());
     response
 }
 
@@ -89,7 +91,10 @@ async fn parts(wire: &Wire, blob: &Blob, spans: &[Span]) -> Result<Response, Fai
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, length.into());
-    headers.insert(CONTENT_TYPE, value(&format!("multipart/byteranges; boundary={boundary}")));
+    headers.insert(
+        CONTENT_TYPE,
+        value(&format!("multipart/byteranges; boundary={boundary}")),
+    );
     Ok(response)
 }
 

@@ -41,7 +41,9 @@ impl Pieces {
     /// Reads a refused body to its end, unless that is far away.
     pub(super) async fn discard(mut self) {
         let mut left = REFUSED;
-        while left > 0 && let Some(Ok(piece)) = self.piece().await {
+        while left > 0
+            && let Some(Ok(piece)) = self.piece().await
+        {
             left = left.saturating_sub(piece.len());
         }
     }
@@ -54,11 +56,12 @@ impl Bodies for Pieces {
                 Err(_) => return Some(Err(Cut::Stalled)),
                 Ok(None) => return None,
                 Ok(Some(Err(_))) => return Some(Err(Cut::Broken)),
-                Ok(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => return Some(Ok(data)),
-                    // Trailers; nobody sends any that matter.
-                    Err(_) => {}
-                },
+                Ok(Some(Ok(frame))) => {
+                    // Anything else is trailers; nobody sends any that matter.
+                    if let Ok(data) = frame.into_data() {
+                        return Some(Ok(data));
+                    }
+                }
             }
         }
     }

@@ -41,11 +41,14 @@ pub(super) enum Operation {
 impl Endpoint {
     /// Reads a path from the right. It is decoded once, here; what is authorised is what is done.
     pub(super) fn parse(path: &str) -> Result<Self, Failure> {
-        let path = percent_decode_str(path).decode_utf8().map_err(|_| Failure::path())?;
+        let path = percent_decode_str(path)
+            .decode_utf8()
+            .map_err(|_| Failure::path())?;
         let rest = path.strip_prefix("/v2").ok_or_else(Failure::path)?;
         let rest = match rest.strip_prefix('/') {
-            Some("") | None if rest.len() <= 1 => return Ok(Self::Base),
+            Some("") => return Ok(Self::Base),
             Some(rest) => rest,
+            None if rest.is_empty() => return Ok(Self::Base),
             None => return Err(Failure::path()),
         };
         let mut parts = rest.rsplitn(4, '/');
@@ -166,8 +169,14 @@ mod tests {
         assert_eq!(parse("/v2"), Endpoint::Base);
         assert_eq!(parse("/v2/"), Endpoint::Base);
         assert_eq!(parse("/v2/_catalog"), Endpoint::Catalog);
-        assert_eq!(parse("/v2/a/b/blobs/uploads"), Endpoint::Uploads(repository("a/b")));
-        assert_eq!(parse("/v2/a/b/blobs/uploads/"), Endpoint::Uploads(repository("a/b")));
+        assert_eq!(
+            parse("/v2/a/b/blobs/uploads"),
+            Endpoint::Uploads(repository("a/b"))
+        );
+        assert_eq!(
+            parse("/v2/a/b/blobs/uploads/"),
+            Endpoint::Uploads(repository("a/b"))
+        );
         assert_eq!(
             parse("/v2/a/blobs/uploads/blobs/uploads/"),
             Endpoint::Uploads(repository("a/blobs/uploads"))
@@ -194,11 +203,24 @@ mod tests {
     #[test]
     fn what_is_no_path_of_the_protocol_is_refused() {
         for path in [
-            "/v2x", "/v2//", "/v2/a", "/v2/a/b", "/v2//manifests/x", "/v2/../manifests/x",
-            "/v2/a/../manifests/x", "/v2/a/b/manifests/..", "/v2/a/b%00/manifests/x",
-            "/v2/a/b/manifests/x%0d%0aEvil:1", "/v2/A/b/manifests/x", "/v2/a//b/tags/list",
-            "/v2/alpine/manifests/latest", "/v2/%ff/manifests/x", "/v2/a/b/blobs/sha256:short",
-            "/v2/a/b/_oci/ext/discover", "/v2/_catalog/", "/v2/a/b/tags/list/",
+            "/v2x",
+            "/v2//",
+            "/v2/a",
+            "/v2/a/b",
+            "/v2//manifests/x",
+            "/v2/../manifests/x",
+            "/v2/a/../manifests/x",
+            "/v2/a/b/manifests/..",
+            "/v2/a/b%00/manifests/x",
+            "/v2/a/b/manifests/x%0d%0aEvil:1",
+            "/v2/A/b/manifests/x",
+            "/v2/a//b/tags/list",
+            "/v2/alpine/manifests/latest",
+            "/v2/%ff/manifests/x",
+            "/v2/a/b/blobs/sha256:short",
+            "/v2/a/b/_oci/ext/discover",
+            "/v2/_catalog/",
+            "/v2/a/b/tags/list/",
             &format!("/v2/a/b/blobs/../../{DIGEST}"),
         ] {
             assert!(Endpoint::parse(path).is_err(), "{path}");

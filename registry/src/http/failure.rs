@@ -16,6 +16,7 @@ use super::value;
 use crate::error::{Error, Progress};
 
 /// An answer that refuses.
+#[derive(Debug)]
 pub(super) struct Failure {
     status: StatusCode,
     body: ErrorBody,
@@ -26,7 +27,12 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn new(status: StatusCode, code: OciCode, message: impl Into<String>) -> Self {
         let body = ErrorBody::one(code, message);
-        Self { status, body, headers: Vec::new(), challenge: None }
+        Self {
+            status,
+            body,
+            headers: Vec::new(),
+            challenge: None,
+        }
     }
 
     pub(super) fn bad_request(code: OciCode, message: impl Into<String>) -> Self {
@@ -50,15 +56,26 @@ impl Failure {
 
     pub(super) fn method(allowed: &'static str) -> Self {
         let message = format!("this method is not supported here; these are: {allowed}");
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, OciCode::Unsupported, message)
-            .with(ALLOW, HeaderValue::from_static(allowed))
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            OciCode::Unsupported,
+            message,
+        )
+        .with(ALLOW, HeaderValue::from_static(allowed))
     }
 
     /// 416 with the size, as RFC 9110 wants it.
     pub(super) fn range(size: u64) -> Self {
         let message = format!("the range is not satisfiable: the blob has {size} bytes");
-        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, OciCode::RangeInvalid, message)
-            .with(http::header::CONTENT_RANGE, value(&format!("bytes */{size}")))
+        Self::new(
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            OciCode::RangeInvalid,
+            message,
+        )
+        .with(
+            http::header::CONTENT_RANGE,
+            value(&format!("bytes */{size}")),
+        )
     }
 
     /// The caller may not, or is not known. Every refusal is 401 with a challenge, in Harbor's
@@ -82,7 +99,9 @@ impl Failure {
     /// The token lacks the right to pull from the repository that a blob is to be mounted from.
     pub(super) fn lacks_source(operation: &Operation, source: &RepositoryName) -> Self {
         let mut failure = Self::refused(Refusal::TokenLacks, operation);
-        failure.challenge = failure.challenge.map(|challenge| challenge.and_pull(source));
+        failure.challenge = failure
+            .challenge
+            .map(|challenge| challenge.and_pull(source));
         failure
     }
 
@@ -93,8 +112,11 @@ impl Failure {
             AuthError::BadCredentials => None,
             other => return Error::Auth(other).into(),
         };
-        let mut failure =
-            Self::new(StatusCode::UNAUTHORIZED, OciCode::Unauthorized, error.to_string());
+        let mut failure = Self::new(
+            StatusCode::UNAUTHORIZED,
+            OciCode::Unauthorized,
+            error.to_string(),
+        );
         failure.challenge = Some(Challenge::with_error(operation, error_parameter));
         failure
     }
@@ -114,14 +136,19 @@ impl Failure {
 
     /// The error as an answer; challenges name the host that the client used.
     pub(super) fn into_response_at(self, site: Option<&Site>) -> Response {
-        let mut response =
-            (self.status, [(CONTENT_TYPE, "application/json")], self.body.to_json())
-                .into_response();
+        let mut response = (
+            self.status,
+            [(CONTENT_TYPE, "application/json")],
+            self.body.to_json(),
+        )
+            .into_response();
         for (name, value) in self.headers {
             response.headers_mut().insert(name, value);
         }
         if let (Some(challenge), Some(site)) = (self.challenge, site) {
-            response.headers_mut().insert(WWW_AUTHENTICATE, value(&challenge.text(site)));
+            response
+                .headers_mut()
+                .insert(WWW_AUTHENTICATE, value(&challenge.text(site)));
         }
         response
     }
@@ -137,7 +164,7 @@ impl From<Error> for Failure {
             Error::UploadUnknown => (S::NOT_FOUND, OciCode::BlobUploadUnknown),
             Error::UploadInvalid(_) => (S::BAD_REQUEST, OciCode::BlobUploadInvalid),
             Error::DigestMismatch { .. } => (S::BAD_REQUEST, OciCode::DigestInvalid),
-            Error::SizeInvalid(_) => (S::BAD_REQUEST, OciCode::SizeInvalid),
+            Error::SizeInvalid(_) | Error::BodyCut => (S::BAD_REQUEST, OciCode::SizeInvalid),
             Error::ManifestInvalid(_) => (S::BAD_REQUEST, OciCode::ManifestInvalid),
             Error::ManifestTooLarge(_) => (S::PAYLOAD_TOO_LARGE, OciCode::ManifestInvalid),
             Error::TooManyTags(_) => (S::URI_TOO_LONG, OciCode::TagInvalid),
@@ -145,7 +172,6 @@ impl From<Error> for Failure {
                 (S::PRECONDITION_FAILED, OciCode::Denied)
             }
             Error::BlobHeld(_) => (S::METHOD_NOT_ALLOWED, OciCode::Denied),
-            Error::BodyCut => (S::BAD_REQUEST, OciCode::SizeInvalid),
             Error::BodyStalled => (S::REQUEST_TIMEOUT, OciCode::SizeInvalid),
             Error::OutOfOrder(at) => {
                 let (status, at) = (S::RANGE_NOT_SATISFIABLE, *at);
@@ -177,8 +203,11 @@ impl From<Error> for Failure {
 
 /// One error for each digest.
 fn missing(digests: &[Digest], error: &Error) -> Failure {
-    let mut failure =
-        Failure::new(StatusCode::NOT_FOUND, OciCode::ManifestBlobUnknown, error.to_string());
+    let mut failure = Failure::new(
+        StatusCode::NOT_FOUND,
+        OciCode::ManifestBlobUnknown,
+        error.to_string(),
+    );
     let entry = |digest: &Digest| ErrorEntry {
         code: OciCode::ManifestBlobUnknown.to_string(),
         message: format!("{error}: {digest}"),
@@ -192,8 +221,12 @@ fn missing(digests: &[Digest], error: &Error) -> Failure {
 fn unavailable(error: &Error) -> Failure {
     tracing::error!(%error, "a request failed");
     let message = "the registry is not available at the moment; try again";
-    Failure::new(StatusCode::SERVICE_UNAVAILABLE, OciCode::Unavailable, message)
-        .with(RETRY_AFTER, HeaderValue::from_static("5"))
+    Failure::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        OciCode::Unavailable,
+        message,
+    )
+    .with(RETRY_AFTER, HeaderValue::from_static("5"))
 }
 
 impl From<NameError> for Failure {

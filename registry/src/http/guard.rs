@@ -1,7 +1,7 @@
 //! Challenges: where a client gets the token that it lacks (distribution's token specification).
 
-use http::request::Parts;
 use http::header::HOST;
+use http::request::Parts;
 use roadstead_auth::SERVICE;
 use roadstead_model::{Action, RepositoryName};
 
@@ -17,15 +17,26 @@ impl Site {
     /// From the request's own host, so that a client which reached us is sent to the same place.
     /// A host with characters that no host has is not repeated.
     pub(super) fn of(request: &Parts, https: bool) -> Option<Self> {
-        let header = request.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let host = request.uri.authority().map(http::uri::Authority::as_str).or(header)?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
-        (!host.is_empty() && host.chars().all(plain))
-            .then(|| Self { https, host: host.to_owned() })
+        let header = request
+            .headers
+            .get(HOST)
+            .and_then(|host| host.to_str().ok());
+        let host = request
+            .uri
+            .authority()
+            .map(http::uri::Authority::as_str)
+            .or(header)?;
+        let plain =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+        (!host.is_empty() && host.chars().all(plain)).then(|| Self {
+            https,
+            host: host.to_owned(),
+        })
     }
 }
 
 /// What a client has to ask for.
+#[derive(Debug)]
 pub(super) struct Challenge {
     scopes: Vec<String>,
     error: Option<&'static str>,
@@ -41,7 +52,11 @@ impl Challenge {
         let scopes = match operation {
             Operation::Base => Vec::new(),
             Operation::Catalog => vec!["registry:catalog:*".to_owned()],
-            _ => operation.permission().map(|(name, action)| scope(name, action)).into_iter().collect(),
+            _ => operation
+                .permission()
+                .map(|(name, action)| scope(name, action))
+                .into_iter()
+                .collect(),
         };
         Self { scopes, error }
     }
@@ -71,6 +86,10 @@ impl Challenge {
 
 fn scope(name: &RepositoryName, action: Action) -> String {
     // Whoever pushes looks first whether it is there.
-    let actions = if action == Action::Push { "pull,push" } else { action.name() };
+    let actions = if action == Action::Push {
+        "pull,push"
+    } else {
+        action.name()
+    };
     format!("repository:{name}:{actions}")
 }

@@ -1,8 +1,8 @@
 //! Tags, catalog and referrers on the wire.
 
-use http::request::Parts;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CONTENT_TYPE, LINK};
+use http::request::Parts;
 use http::{HeaderName, HeaderValue};
 use roadstead_auth::{Caller, Grant, Refusal};
 use roadstead_model::{Digest, ManifestId, OciCode};
@@ -17,14 +17,16 @@ use crate::manifest::media_type::OCI_INDEX;
 
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
-pub(super) async fn tags(
-    wire: &Wire,
-    grant: &Grant,
-    request: &Parts,
-) -> Result<Response, Failure> {
-    let listed = wire.registry.list_tags(grant, &Query::of(request).page()?).await?;
+pub(super) async fn tags(wire: &Wire, grant: &Grant, request: &Parts) -> Result<Response, Failure> {
+    let listed = wire
+        .registry
+        .list_tags(grant, &Query::of(request).page()?)
+        .await?;
     let link = next_page(&listed, &format!("/v2/{}/tags/list", grant.name()));
-    Ok(answer(&json!({"name": grant.name().as_str(), "tags": listed.names}), link))
+    Ok(answer(
+        &json!({"name": grant.name().as_str(), "tags": listed.names}),
+        link,
+    ))
 }
 
 pub(super) async fn catalog(
@@ -39,14 +41,16 @@ pub(super) async fn catalog(
     if caller.token_lacks_catalog() {
         return Err(Failure::refused(Refusal::TokenLacks, &Operation::Catalog));
     }
-    let listed = wire.registry.list_repositories(caller, &Query::of(request).page()?).await?;
+    let listed = wire
+        .registry
+        .list_repositories(caller, &Query::of(request).page()?)
+        .await?;
     let link = next_page(&listed, "/v2/_catalog");
     Ok(answer(&json!({"repositories": listed.names}), link))
 }
 
 fn answer(body: &serde_json::Value, link: Option<HeaderValue>) -> Response {
-    let mut response =
-        ([(CONTENT_TYPE, "application/json")], body.to_string()).into_response();
+    let mut response = ([(CONTENT_TYPE, "application/json")], body.to_string()).into_response();
     if let Some(link) = link {
         response.headers_mut().insert(LINK, link);
     }
@@ -55,7 +59,10 @@ fn answer(body: &serde_json::Value, link: Option<HeaderValue>) -> Response {
 
 fn next_page(listed: &Listed, path: &str) -> Option<HeaderValue> {
     let (n, last) = (listed.more?, listed.names.last()?);
-    Some(value(&format!("<{path}?last={}&n={n}>; rel=\"next\"", encode(last))))
+    Some(value(&format!(
+        "<{path}?last={}&n={n}>; rel=\"next\"",
+        encode(last)
+    )))
 }
 
 fn encode(text: &str) -> String {
@@ -79,7 +86,10 @@ pub(super) async fn referrers(
         })?),
     };
     let n = query.n()?;
-    let page = wire.registry.referrers(grant, digest, artifact_type, after, n).await?;
+    let page = wire
+        .registry
+        .referrers(grant, digest, artifact_type, after, n)
+        .await?;
     let body = json!({
         "schemaVersion": 2,
         "mediaType": OCI_INDEX,
@@ -87,7 +97,9 @@ pub(super) async fn referrers(
     });
     let mut response = ([(CONTENT_TYPE, OCI_INDEX)], body.to_string()).into_response();
     if artifact_type.is_some() {
-        response.headers_mut().insert(FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
+        response
+            .headers_mut()
+            .insert(FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
     }
     if let Some(next) = page.next {
         let mut link = format!("</v2/{}/referrers/{digest}?last={next}", grant.name());

@@ -11,7 +11,11 @@ pub(super) struct Query(Vec<(String, String)>);
 impl Query {
     pub(super) fn of(request: &Parts) -> Self {
         let query = request.uri.query().unwrap_or_default();
-        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+        Self(
+            form_urlencoded::parse(query.as_bytes())
+                .into_owned()
+                .collect(),
+        )
     }
 
     /// The first value of a parameter.
@@ -21,21 +25,32 @@ impl Query {
 
     /// Every value of a parameter.
     pub(super) fn all(&self, key: &str) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(move |(k, _)| k == key).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(k, _)| k == key)
+            .map(|(_, value)| value.as_str())
     }
 
     /// `n`: more than any page holds is as good as a page.
     pub(super) fn n(&self) -> Result<Option<usize>, Failure> {
-        let Some(n) = self.get("n").filter(|n| !n.is_empty()) else { return Ok(None) };
+        let Some(n) = self.get("n").filter(|n| !n.is_empty()) else {
+            return Ok(None);
+        };
         if n.bytes().all(|b| b.is_ascii_digit()) {
             return Ok(Some(n.parse().unwrap_or(usize::MAX)));
         }
         let message = "n must be a whole number, not negative";
-        Err(Failure::bad_request(OciCode::PaginationNumberInvalid, message))
+        Err(Failure::bad_request(
+            OciCode::PaginationNumberInvalid,
+            message,
+        ))
     }
 
     /// `n` and `last`.
     pub(super) fn page(&self) -> Result<Page, Failure> {
-        Ok(Page { n: self.n()?, last: self.get("last").unwrap_or_default().to_owned() })
+        Ok(Page {
+            n: self.n()?,
+            last: self.get("last").unwrap_or_default().to_owned(),
+        })
     }
 }

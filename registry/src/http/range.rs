@@ -11,6 +11,21 @@ pub(super) struct Span {
 }
 
 impl Span {
+    /// One range, which is empty when the blob does not have it; None when it is none.
+    fn parse(text: &str, size: u64) -> Option<Self> {
+        let (first, last) = text.split_once('-')?;
+        let number = |text: &str| -> Option<u64> {
+            let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+            digits.then(|| text.parse().unwrap_or(u64::MAX))
+        };
+        let (start, end) = match (first, last) {
+            ("", suffix) => (size.saturating_sub(number(suffix)?), size),
+            (first, "") => (number(first)?, size),
+            (first, last) => (number(first)?, number(last)?.saturating_add(1).min(size)),
+        };
+        Some(Self { start, end })
+    }
+
     pub(super) fn length(self) -> u64 {
         self.end - self.start
     }
@@ -38,15 +53,22 @@ impl Ranges {
     /// and what is no range at all are answered with the whole, so an answer is never larger than
     /// the blob.
     pub(super) fn parse(header: &str, size: u64) -> Self {
-        let Some((unit, list)) = header.split_once('=') else { return Self::Whole };
+        let Some((unit, list)) = header.split_once('=') else {
+            return Self::Whole;
+        };
         if !unit.trim().eq_ignore_ascii_case("bytes") {
             return Self::Whole;
         }
         let mut spans = Vec::new();
-        for text in list.split(',').map(str::trim).filter(|text| !text.is_empty()) {
-            match span(text, size) {
-                Some(Some(span)) => spans.push(span),
-                Some(None) => {}
+        for text in list
+            .split(',')
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+        {
+            match Span::parse(text, size) {
+                // What the blob does not have is left out.
+                Some(span) if span.start < span.end => spans.push(span),
+                Some(_) => {}
                 None => return Self::Whole,
             }
             if spans.len() > MOST_RANGES {
@@ -60,21 +82,6 @@ impl Ranges {
             _ => Self::Many(spans),
         }
     }
-}
-
-/// One range: None when it is none, `Some(None)` when the blob does not have it.
-fn span(text: &str, size: u64) -> Option<Option<Span>> {
-    let (first, last) = text.split_once('-')?;
-    let number = |text: &str| -> Option<u64> {
-        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        digits.then(|| text.parse().unwrap_or(u64::MAX))
-    };
-    let (start, end) = match (first, last) {
-        ("", suffix) => (size.saturating_sub(number(suffix)?), size),
-        (first, "") => (number(first)?, size),
-        (first, last) => (number(first)?, number(last)?.saturating_add(1).min(size)),
-    };
-    Some((start < end).then_some(Span { start, end }))
 }
 
 fn overlap(spans: &[Span]) -> bool {
@@ -101,10 +108,28 @@ mod tests {
         assert_eq!(parse("bytes=2000-5000"), one(2000, 2048));
         assert_eq!(parse("bytes=0-0"), one(0, 1));
         assert_eq!(parse("bytes=0-99999999999999999999999"), one(0, 2048));
-        for unsatisfiable in ["bytes=500-0", "bytes=5000-10000", "bytes=2048-", "bytes=-0", "bytes="] {
-            assert_eq!(parse(unsatisfiable), Ranges::Unsatisfiable, "{unsatisfiable}");
+        for unsatisfiable in [
+            "bytes=500-0",
+            "bytes=5000-10000",
+            "bytes=2048-",
+            "bytes=-0",
+            "bytes=",
+        ] {
+            assert_eq!(
+                parse(unsatisfiable),
+                Ranges::Unsatisfiable,
+                "{unsatisfiable}"
+            );
         }
-        for whole in ["", "bytes", "lines=0-1", "bytes=a-b", "bytes=1", "bytes=--1", "bytes=+1-2"] {
+        for whole in [
+            "",
+            "bytes",
+            "lines=0-1",
+            "bytes=a-b",
+            "bytes=1",
+            "bytes=--1",
+            "bytes=+1-2",
+        ] {
             assert_eq!(parse(whole), Ranges::Whole, "{whole}");
         }
         assert_eq!(Ranges::parse("bytes=0-", 0), Ranges::Unsatisfiable);
@@ -116,8 +141,14 @@ mod tests {
         assert_eq!(Ranges::parse("bytes=5-6, 0-1", 10), Ranges::Many(spans));
         assert_eq!(Ranges::parse("bytes=0-1,50-", 10), one(0, 2));
         assert_eq!(Ranges::parse("bytes=0-5,3-8", 10), Ranges::Whole);
-        assert_eq!(Ranges::parse(&format!("bytes={}", "0-0,".repeat(1000)), 10), Ranges::Whole);
+        assert_eq!(
+            Ranges::parse(&format!("bytes={}", "0-0,".repeat(1000)), 10),
+            Ranges::Whole
+        );
         let many: Vec<String> = (0..5000).map(|n| format!("{n}-{n}")).collect();
-        assert_eq!(Ranges::parse(&format!("bytes={}", many.join(",")), 10_000), Ranges::Whole);
+        assert_eq!(
+            Ranges::parse(&format!("bytes={}", many.join(",")), 10_000),
+            Ranges::Whole
+        );
     }
 }

@@ -8,7 +8,9 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserialize as _, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize as _, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor,
+};
 
 /// The most keys of one object.
 const MOST_KEYS: usize = 4096;
@@ -27,16 +29,37 @@ impl Shape {
     const fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Manifest => &[
-                "schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests",
-                "subject", "annotations", "blobs", "fsLayers", "history", "signatures",
+                "schemaVersion",
+                "mediaType",
+                "artifactType",
+                "config",
+                "layers",
+                "manifests",
+                "subject",
+                "annotations",
+                "blobs",
+                "fsLayers",
+                "history",
+                "signatures",
             ],
             Self::Descriptor => &[
-                "mediaType", "digest", "size", "urls", "annotations", "data", "artifactType",
+                "mediaType",
+                "digest",
+                "size",
+                "urls",
+                "annotations",
+                "data",
+                "artifactType",
                 "platform",
             ],
-            Self::Platform => {
-                &["architecture", "os", "os.version", "os.features", "variant", "features"]
-            }
+            Self::Platform => &[
+                "architecture",
+                "os",
+                "os.version",
+                "os.features",
+                "variant",
+                "features",
+            ],
             Self::Free => &[],
         }
     }
@@ -121,7 +144,9 @@ impl<'de> Visitor<'de> for Checked {
                 return Err(A::Error::custom("an object has too many keys"));
             }
             if let Some(key) = seen.replace(key) {
-                return Err(A::Error::custom(format_args!("the key {key:?} stands twice")));
+                return Err(A::Error::custom(format_args!(
+                    "the key {key:?} stands twice"
+                )));
             }
         }
         Ok(())

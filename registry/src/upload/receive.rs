@@ -49,14 +49,14 @@ pub(crate) enum Received {
 
 /// The key, either at hand or on a thread that is writing a batch to it.
 enum Pen {
-    Idle(Staged),
+    Idle(Box<Staged>),
     Writing(JoinHandle<roadstead_storage::Result<Staged>>),
 }
 
 impl Pen {
     async fn put_down(self) -> Result<Staged> {
         match self {
-            Self::Idle(staged) => Ok(staged),
+            Self::Idle(staged) => Ok(*staged),
             Self::Writing(task) => Ok(task.await??),
         }
     }
@@ -77,7 +77,7 @@ pub(crate) async fn receive(
     mut body: impl Bodies,
     expected: Option<u64>,
 ) -> Result<Received> {
-    let mut pen = Pen::Idle(staged);
+    let mut pen = Pen::Idle(Box::new(staged));
     let (mut batch, mut batched, mut total, mut checked) = (Vec::new(), 0, 0_u64, 0_u64);
     let cut = loop {
         match body.piece().await {
@@ -113,5 +113,7 @@ pub(crate) async fn receive(
 
 fn wrong_length(total: u64, expected: Option<u64>) -> Error {
     let expected = expected.unwrap_or_default();
-    Error::SizeInvalid(format!("{expected} bytes were announced and {total} arrived"))
+    Error::SizeInvalid(format!(
+        "{expected} bytes were announced and {total} arrived"
+    ))
 }

@@ -76,7 +76,12 @@ impl Blobs {
     }
 
     /// Hashes the first `length` bytes of a key again.
-    pub async fn hash(&self, key: &ObjectKey, length: u64, hash: ContentHash) -> Result<ContentHash> {
+    pub async fn hash(
+        &self,
+        key: &ObjectKey,
+        length: u64,
+        hash: ContentHash,
+    ) -> Result<ContentHash> {
         let path = self.path(key);
         blocking(move || {
             use std::io::Read as _;
@@ -134,7 +139,9 @@ impl Blobs {
             };
             let found = file.metadata().map_err(Error::io("look up a blob"))?.len();
             if found != size {
-                return Err(damaged(format!("it has {found} bytes and should have {size}")));
+                return Err(damaged(format!(
+                    "it has {found} bytes and should have {size}"
+                )));
             }
             Ok(BlobStream::new(file, size))
         })
@@ -199,13 +206,19 @@ impl Blobs {
             let total = stat.f_blocks.saturating_mul(stat.f_frsize);
             let free = stat.f_bavail.saturating_mul(stat.f_frsize);
             let reserve = (total / RESERVE_DIVISOR).min(LARGEST_RESERVE);
-            if free < reserve.saturating_add(bytes) { Err(Error::Full("blobs")) } else { Ok(()) }
+            if free < reserve.saturating_add(bytes) {
+                Err(Error::Full("blobs"))
+            } else {
+                Ok(())
+            }
         })
         .await
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     spawn_blocking(work).await.map_err(|error| Error::Io {
         what: "a file operation was cut off".to_owned(),
         source: std::io::Error::other(error),
@@ -214,9 +227,10 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 
 fn private_directory(path: &Path) -> Result<()> {
     match fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(Error::io(format!("make the directory {}", path.display()))(error))
-        }
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(Error::io(format!(
+            "make the directory {}",
+            path.display()
+        ))(error)),
         _ => Ok(()),
     }
 }
@@ -226,21 +240,26 @@ fn check_format(root: &Path) -> Result<()> {
     match fs::read_to_string(&path) {
         Ok(found) if found == FORMAT => Ok(()),
         // A crash between making the file and writing it leaves it empty.
-        Ok(found) if !found.is_empty() => {
-            Err(Error::NewerFormat { found: found.trim().to_owned(), known: FORMAT.trim() })
-        }
+        Ok(found) if !found.is_empty() => Err(Error::NewerFormat {
+            found: found.trim().to_owned(),
+            known: FORMAT.trim(),
+        }),
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::io(format!("read {}", path.display()))(error))
         }
         _ => {
             fs::write(&path, FORMAT).map_err(Error::io(format!("write {}", path.display())))?;
-            File::open(&path).and_then(|file| file.sync_all()).map_err(Error::io("sync a file"))
+            File::open(&path)
+                .and_then(|file| file.sync_all())
+                .map_err(Error::io("sync a file"))
         }
     }
 }
 
 fn sync_directory(path: &Path) -> Result<()> {
-    File::open(path).and_then(|directory| directory.sync_all()).map_err(Error::io("sync a directory"))
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(Error::io("sync a directory"))
 }
 
 /// Writes the digest beside the bytes. File systems without extended attributes do without: only
@@ -260,11 +279,16 @@ fn label(file: &File, digest: &Digest) -> Result<()> {
 
 fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     let list = |directory| -> std::io::Result<Vec<PathBuf>> {
-        fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
+        fs::read_dir(directory)?
+            .map(|entry| Ok(entry?.path()))
+            .collect()
     };
     list(directory).map_err(Error::io("list a directory"))
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }

@@ -23,10 +23,14 @@ impl Staged {
         options.write(true).mode(0o600);
         // A session's first bytes make the file; a repeated first attempt finds it there.
         let file = if offset == 0 {
-            options.clone().create_new(true).open(path).or_else(|error| match error.kind() {
-                std::io::ErrorKind::AlreadyExists => options.open(path),
-                _ => Err(error),
-            })
+            options
+                .clone()
+                .create_new(true)
+                .open(path)
+                .or_else(|error| match error.kind() {
+                    std::io::ErrorKind::AlreadyExists => options.open(path),
+                    _ => Err(error),
+                })
         } else {
             options.open(path)
         };

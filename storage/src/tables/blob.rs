@@ -57,7 +57,9 @@ const COLUMNS: &str = "SELECT b.id, b.digest, b.size, b.okey, b.state, b.verifie
 fn blob((id, digest, size, key, state, verified_at): Row) -> Result<Blob> {
     Ok(Blob {
         id: BlobId(id),
-        digest: digest.parse().map_err(|error| Error::inconsistent("blob", error))?,
+        digest: digest
+            .parse()
+            .map_err(|error| Error::inconsistent("blob", error))?,
         size: u64::try_from(size).map_err(|error| Error::inconsistent("blob", error))?,
         key: key.parse()?,
         state: State::named(&state)?,
@@ -98,9 +100,7 @@ pub async fn linked(
 ) -> Result<Option<Blob>> {
     let row: Option<Row> = conn
         .query(COLUMNS)
-        .push(
-            " JOIN repo_blob l ON l.blob_id = b.id AND l.repo_id = $1 WHERE b.digest = $2",
-        )
+        .push(" JOIN repo_blob l ON l.blob_id = b.id AND l.repo_id = $1 WHERE b.digest = $2")
         .bind(repository.0)
         .bind(digest.as_str())
         .fetch_optional()
@@ -138,15 +138,13 @@ pub async fn replace_object(
     key: &ObjectKey,
     now: Timestamp,
 ) -> Result<()> {
-    tx.query(
-        "UPDATE blob SET okey = $1, size = $2, state = 'ok', verified_at = $3 WHERE id = $4",
-    )
-    .bind(key.as_str())
-    .bind(i64::try_from(size).unwrap_or(i64::MAX))
-    .bind(now.0)
-    .bind(id.0)
-    .execute()
-    .await?;
+    tx.query("UPDATE blob SET okey = $1, size = $2, state = 'ok', verified_at = $3 WHERE id = $4")
+        .bind(key.as_str())
+        .bind(i64::try_from(size).unwrap_or(i64::MAX))
+        .bind(now.0)
+        .bind(id.0)
+        .execute()
+        .await?;
     Ok(())
 }
 

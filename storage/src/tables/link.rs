@@ -31,7 +31,9 @@ pub async fn put(
 
 async fn count_in(tx: &mut Tx, project: ProjectId, blob: BlobId) -> Result<()> {
     let added = tx
-        .query("INSERT INTO project_blob (project_id, blob_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+        .query(
+            "INSERT INTO project_blob (project_id, blob_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        )
         .bind(project.0)
         .bind(blob.0)
         .execute()
@@ -183,9 +185,17 @@ pub async fn resolve(
         .await?;
     let mut found = HashMap::with_capacity(rows.len());
     for (digest, id, size) in rows {
-        let digest = digest.parse().map_err(|error| Error::inconsistent("blob", error))?;
+        let digest = digest
+            .parse()
+            .map_err(|error| Error::inconsistent("blob", error))?;
         let size = u64::try_from(size).map_err(|error| Error::inconsistent("blob", error))?;
-        found.insert(digest, Linked { id: BlobId(id), size });
+        found.insert(
+            digest,
+            Linked {
+                id: BlobId(id),
+                size,
+            },
+        );
     }
     Ok(found)
 }
@@ -233,5 +243,8 @@ pub async fn miscounted(conn: &mut Conn) -> Result<Vec<(ProjectId, i64, i64)>> {
         )
         .fetch_all()
         .await?;
-    Ok(rows.into_iter().map(|(id, used, held)| (ProjectId(id), used, held)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(id, used, held)| (ProjectId(id), used, held))
+        .collect())
 }

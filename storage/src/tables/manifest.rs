@@ -24,7 +24,9 @@ type Row = (i64, String, String, i64);
 fn manifest((id, digest, media_type, size): Row) -> Result<Manifest> {
     Ok(Manifest {
         id: ManifestId(id),
-        digest: digest.parse().map_err(|error| Error::inconsistent("manifest", error))?,
+        digest: digest
+            .parse()
+            .map_err(|error| Error::inconsistent("manifest", error))?,
         media_type,
         size: u64::try_from(size).map_err(|error| Error::inconsistent("manifest", error))?,
     })
@@ -248,9 +250,18 @@ pub async fn resolve(
         .await?;
     let mut found = HashMap::with_capacity(rows.len());
     for (digest, id, size, depth) in rows {
-        let digest = digest.parse().map_err(|error| Error::inconsistent("manifest", error))?;
+        let digest = digest
+            .parse()
+            .map_err(|error| Error::inconsistent("manifest", error))?;
         let size = u64::try_from(size).map_err(|error| Error::inconsistent("manifest", error))?;
-        found.insert(digest, Child { id: ManifestId(id), size, depth });
+        found.insert(
+            digest,
+            Child {
+                id: ManifestId(id),
+                size,
+                depth,
+            },
+        );
     }
     Ok(found)
 }
@@ -260,7 +271,12 @@ pub async fn resolve(
 /// # Errors
 /// [`Error::Reference`] while an index holds it.
 pub async fn remove(tx: &mut Tx, id: ManifestId) -> Result<bool> {
-    Ok(tx.query("DELETE FROM manifest WHERE id = $1").bind(id.0).execute().await? == 1)
+    Ok(tx
+        .query("DELETE FROM manifest WHERE id = $1")
+        .bind(id.0)
+        .execute()
+        .await?
+        == 1)
 }
 
 /// The digest of an index that holds the manifest.
@@ -311,6 +327,8 @@ pub struct Referrer {
     pub annotations: Option<String>,
 }
 
+type ReferrerRow = (i64, String, String, i64, Option<String>, Option<String>);
+
 /// Up to `limit` manifests of the repository that refer to `subject`, with ids above `after`.
 pub async fn referrers(
     conn: &mut Conn,
@@ -331,18 +349,23 @@ pub async fn referrers(
     if let Some(artifact_type) = artifact_type {
         query = query.push(" AND artifact_type = ").push_bind(artifact_type);
     }
-    let rows: Vec<(i64, String, String, i64, Option<String>, Option<String>)> =
-        query.push(" ORDER BY id LIMIT ").push_bind(limit).fetch_all().await?;
+    let rows: Vec<ReferrerRow> = query
+        .push(" ORDER BY id LIMIT ")
+        .push_bind(limit)
+        .fetch_all()
+        .await?;
     Ok(rows
         .into_iter()
-        .map(|(id, digest, media_type, size, artifact_type, annotations)| Referrer {
-            id: ManifestId(id),
-            digest,
-            media_type,
-            size,
-            artifact_type,
-            annotations,
-        })
+        .map(
+            |(id, digest, media_type, size, artifact_type, annotations)| Referrer {
+                id: ManifestId(id),
+                digest,
+                media_type,
+                size,
+                artifact_type,
+                annotations,
+            },
+        )
         .collect())
 }
 
@@ -363,9 +386,11 @@ pub struct Claim {
     pub subject: Option<String>,
 }
 
+type ClaimRow = (i64, String, String, String, Vec<u8>, Option<String>);
+
 /// Up to `limit` manifests with ids above `after`, by id.
 pub async fn walk(conn: &mut Conn, after: ManifestId, limit: i64) -> Result<Vec<Claim>> {
-    let rows: Vec<(i64, String, String, String, Vec<u8>, Option<String>)> = conn
+    let rows: Vec<ClaimRow> = conn
         .query(
             "SELECT m.id, r.name, m.digest, m.media_type, m.bytes, m.subject_digest
              FROM manifest m JOIN repository r ON r.id = m.repo_id
@@ -377,14 +402,16 @@ pub async fn walk(conn: &mut Conn, after: ManifestId, limit: i64) -> Result<Vec<
         .await?;
     Ok(rows
         .into_iter()
-        .map(|(id, repository, digest, media_type, bytes, subject)| Claim {
-            id: ManifestId(id),
-            repository,
-            digest,
-            media_type,
-            bytes,
-            subject,
-        })
+        .map(
+            |(id, repository, digest, media_type, bytes, subject)| Claim {
+                id: ManifestId(id),
+                repository,
+                digest,
+                media_type,
+                bytes,
+                subject,
+            },
+        )
         .collect())
 }
 

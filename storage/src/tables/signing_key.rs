@@ -20,19 +20,20 @@ pub async fn list(conn: &mut Conn, purpose: &str) -> Result<Vec<SealedKey>> {
         .bind(purpose)
         .fetch_all()
         .await?;
-    Ok(rows.into_iter().map(|(id, sealed)| SealedKey { id, sealed }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(id, sealed)| SealedKey { id, sealed })
+        .collect())
 }
 
 /// Adds a key.
 pub async fn insert(tx: &mut Tx, purpose: &str, key: &SealedKey, now: Timestamp) -> Result<()> {
-    tx.query(
-        "INSERT INTO signing_key (id, purpose, sealed, created_at) VALUES ($1, $2, $3, $4)",
-    )
-    .bind(key.id.as_str())
-    .bind(purpose)
-    .bind(key.sealed.as_slice())
-    .bind(now.0)
-    .execute()
-    .await?;
+    tx.query("INSERT INTO signing_key (id, purpose, sealed, created_at) VALUES ($1, $2, $3, $4)")
+        .bind(key.id.as_str())
+        .bind(purpose)
+        .bind(key.sealed.as_slice())
+        .bind(now.0)
+        .execute()
+        .await?;
     Ok(())
 }

@@ -73,12 +73,16 @@ pub async fn find(
         .bind(now.0)
         .fetch_optional()
         .await?;
-    let Some((key, received, algorithm, hash_state)) = row else { return Ok(None) };
+    let Some((key, received, algorithm, hash_state)) = row else {
+        return Ok(None);
+    };
     Ok(Some(Upload {
         id,
         key: key.parse()?,
         received: u64::try_from(received).map_err(|e| Error::inconsistent("upload", e))?,
-        algorithm: algorithm.parse().map_err(|e| Error::inconsistent("upload", e))?,
+        algorithm: algorithm
+            .parse()
+            .map_err(|e| Error::inconsistent("upload", e))?,
         hash_state,
     }))
 }
