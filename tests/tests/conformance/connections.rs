@@ -109,9 +109,49 @@ async fn a_reader_that_hangs_up_in_the_middle_harms_nobody(server: &Server) {
     crate::uploads::present(&client, ONE, &blob).await;
 }
 
+/// Whoever is refused before the body was read may go on using the connection, or is told not to.
+fn a_refusal_in_the_middle_of_a_body_says_what_becomes_of_the_connection(server: &Server) {
+    let host = server.host();
+    let post = |length: usize, authorization: &str| {
+        let target = format!("/v2/{ONE}/blobs/uploads/?digest=sha256:{}", "0".repeat(64));
+        let head = format!("POST {target} HTTP/1.1\r\nHost: {host}\r\n{authorization}");
+        format!("{head}Content-Length: {length}\r\n\r\n").into_bytes()
+    };
+    for length in [100, 70_000, 3_000_000] {
+        let mut stream = raw::connect(server.address());
+        stream.write_all(&post(length, "")).expect("sent");
+        let first = raw::head(&mut stream);
+        assert!(first.starts_with("HTTP/1.1 401 "), "{first}");
+        if first.to_ascii_lowercase().contains("connection: close") {
+            continue;
+        }
+        stream
+            .write_all(&vec![0; length])
+            .expect("the body is taken");
+        let ping = format!(
+            "GET /v2/ HTTP/1.1\r\nHost: {host}\r\n{}\r\n",
+            raw::authorization()
+        );
+        stream
+            .write_all(ping.as_bytes())
+            .expect("the next request is taken");
+        let second = raw::head(&mut stream);
+        assert!(
+            second.starts_with("HTTP/1.1 200 "),
+            "after {length} bytes: {second}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn clients_may_wait_or_hang_up() {
     let server = server().await;
     a_client_that_waits_to_be_told_to_go_on_is_told(&server).await;
     a_reader_that_hangs_up_in_the_middle_harms_nobody(&server).await;
+}
+
+#[tokio::test]
+async fn refusals_leave_connections_in_a_known_state() {
+    let server = server().await;
+    a_refusal_in_the_middle_of_a_body_says_what_becomes_of_the_connection(&server);
 }

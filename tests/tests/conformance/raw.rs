@@ -42,3 +42,22 @@ pub(crate) fn hang_up(address: SocketAddr, bytes: &[u8]) {
     stream.flush().expect("sent");
     stream.shutdown(Shutdown::Both).expect("closed");
 }
+
+/// Reads one answer with `Content-Length` and returns its head; empty when there is none.
+pub(crate) fn head(stream: &mut TcpStream) -> String {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read_exact(&mut byte).is_err() {
+            return String::new();
+        }
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).expect("text");
+    let lengths = head.lines().filter_map(|line| line.split_once(": "));
+    let mut lengths = lengths.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let length = lengths
+        .next()
+        .map_or(0, |(_, length)| length.parse().expect("a number"));
+    stream.read_exact(&mut vec![0; length]).expect("the body");
+    head
+}

@@ -192,7 +192,7 @@ async fn a_tag_for_clients_without_this_list_is_an_ordinary_tag(server: &Server)
     let listed = set.referrers[&subject].clone();
     let index = Shape::default().index(&mut rng, &mut set, &listed);
     set.tag(&subject.replace(':', "-"), &index);
-    cycle::run(&client, ONE, &set).await;
+    cycle::run(&client, &format!("{PROJECT}/fallback"), &set).await;
 }
 
 #[tokio::test]
