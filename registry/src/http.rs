@@ -89,7 +89,11 @@ impl Wire {
             .cloned()
             .unwrap_or_default();
         let caller = self.auth.registry_caller(&request.headers, origin).await;
-        let caller = caller.map_err(|error| Failure::credentials(error, &operation))?;
+        // A client that wants to mount is told of both repositories at once.
+        let source = uploads::mount_source(&operation, request);
+        let caller = caller.map_err(|error| {
+            Failure::credentials(error, &operation).naming_source(source.as_ref())
+        })?;
         let Some((name, action)) = operation.permission() else {
             return self
                 .answer_without_repository(&operation, &caller, request)
@@ -102,7 +106,9 @@ impl Wire {
             .map_err(crate::Error::from)?;
         // Given back before the work begins: no request holds one while it waits for another.
         drop(conn);
-        let grant = grant.map_err(|refusal| Failure::refused(refusal, &operation))?;
+        let grant = grant.map_err(|refusal| {
+            Failure::refused(refusal, &operation).naming_source(source.as_ref())
+        })?;
         self.run(operation, grant, request, body).await
     }
 

@@ -153,6 +153,10 @@ impl Registry {
         if let Some(hash) = saved {
             return Ok(hash);
         }
+        if row.received == 0 {
+            // There may be no object yet.
+            return Ok(ContentHash::new(algorithm));
+        }
         let hash = ContentHash::new(algorithm);
         Ok(self.blobs.hash(&row.key, row.received, hash).await?)
     }

@@ -75,3 +75,34 @@ pub(crate) async fn check_sqlite(pool: &SqlitePool) -> Result<()> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The PostgreSQL text with SQLite's words for the same things.
+    fn in_sqlite_words(postgres: &str) -> String {
+        postgres
+            .replace(
+                "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+                "INTEGER PRIMARY KEY AUTOINCREMENT",
+            )
+            .replace(" COLLATE \"C\"", "")
+            .replace("DEFAULT FALSE", "DEFAULT 0")
+            .replace("BIGINT", "INTEGER")
+            .replace("BOOLEAN", "INTEGER")
+            .replace("BYTEA", "BLOB")
+            .replace("\n);", "\n) STRICT;")
+    }
+
+    #[test]
+    fn both_engines_have_the_same_tables_columns_and_keys() {
+        for step in STEPS {
+            let inserts = step.sqlite == step.postgres;
+            assert!(inserts || in_sqlite_words(step.postgres) == step.sqlite, "{}", step.name);
+            let names_compare_by_bytes =
+                step.postgres.matches(" TEXT").count() == step.postgres.matches("COLLATE").count();
+            assert!(inserts || names_compare_by_bytes, "{}", step.name);
+        }
+    }
+}

@@ -370,3 +370,68 @@ async fn health_and_metrics_have_a_port_of_their_own() {
     let answer = server.nobody().get("/v2/").await;
     assert!(!header(&answer, "x-request-id").is_empty());
 }
+
+/// A certificate for 127.0.0.1 that nobody else trusts.
+fn self_signed(directory: &Path) -> (String, String) {
+    let (cert, key) = (directory.join("cert.pem"), directory.join("key.pem"));
+    let made = Command::new("openssl")
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=x",
+        ])
+        .args([
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+        ])
+        .args(["-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&cert)
+        .output();
+    assert!(
+        made.is_ok_and(|made| made.status.success()),
+        "openssl is missing: run `make test`"
+    );
+    (cert.display().to_string(), key.display().to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_certificate_it_speaks_https_and_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let (cert, key) = self_signed(directory.path());
+    let port = free_port();
+    let child = Command::new(binary())
+        .args(["serve", "--listen", &format!("127.0.0.1:{port}")])
+        .current_dir(directory.path())
+        .env("ROADSTEAD_ADMIN_LISTEN", "off")
+        .env("ROADSTEAD_ADMIN_PASSWORD", roadstead_tests::ADMIN_PASSWORD)
+        .env("ROADSTEAD_TLS_CERT", &cert)
+        .env("ROADSTEAD_TLS_KEY", key)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let _running = Running(child.expect("the binary runs"));
+    let root = reqwest::Certificate::from_pem(&fs::read(cert).unwrap()).unwrap();
+    let client = reqwest::Client::builder()
+        .tls_certs_only([root])
+        .build()
+        .unwrap();
+    let url = format!("https://127.0.0.1:{port}/v2/");
+    let mut answer = client.get(&url).send().await;
+    for _ in 0..100 {
+        if answer.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        answer = client.get(&url).send().await;
+    }
+    let answer = answer.expect("an answer");
+    assert_eq!(answer.version(), reqwest::Version::HTTP_2);
+    let challenge = header(&answer, "www-authenticate");
+    assert!(challenge.contains(&format!("realm=\"https://127.0.0.1:{port}/service/token\"")));
+    let login = client
+        .get(&url)
+        .basic_auth("admin", Some(roadstead_tests::ADMIN_PASSWORD));
+    assert_eq!(login.send().await.unwrap().status(), 200);
+}

@@ -98,11 +98,15 @@ impl Failure {
 
     /// The token lacks the right to pull from the repository that a blob is to be mounted from.
     pub(super) fn lacks_source(operation: &Operation, source: &RepositoryName) -> Self {
-        let mut failure = Self::refused(Refusal::TokenLacks, operation);
-        failure.challenge = failure
-            .challenge
-            .map(|challenge| challenge.and_pull(source));
-        failure
+        Self::refused(Refusal::TokenLacks, operation).naming_source(Some(source))
+    }
+
+    /// Asks for the right to pull from the source of a mount as well.
+    pub(super) fn naming_source(mut self, source: Option<&RepositoryName>) -> Self {
+        if let Some(source) = source {
+            self.challenge = self.challenge.map(|challenge| challenge.and_pull(source));
+        }
+        self
     }
 
     /// The credentials are no good.

@@ -86,6 +86,16 @@ async fn open(
     Ok(session(StatusCode::ACCEPTED, grant.name(), progress))
 }
 
+/// The repository that a request wants to mount from, if it wants to mount.
+pub(super) fn mount_source(operation: &Operation, request: &Parts) -> Option<RepositoryName> {
+    let Operation::StartUpload(_) = operation else {
+        return None;
+    };
+    let query = Query::of(request);
+    query.get("mount")?;
+    query.get("from")?.parse().ok()
+}
+
 /// A `from` that is no name is like one that does not exist: the client uploads.
 async fn mount(
     wire: &Wire,
