@@ -15,6 +15,7 @@ ctr containerd
 podman podman
 buildah buildah
 skopeo skopeo
+docker-registry docker-registry
 openssl openssl
 '
 
