@@ -53,11 +53,7 @@ pub(crate) struct Routes {
 
 impl Routes {
     pub(crate) fn new(api: Api) -> Self {
-        Self {
-            api,
-            entries: Vec::new(),
-            paths: BTreeMap::new(),
-        }
+        Self { api, entries: Vec::new(), paths: BTreeMap::new() }
     }
 
     /// Registers a handler. It runs only for callers who have what `access` says, and finds the
@@ -79,11 +75,7 @@ impl Routes {
         let route = MethodRouter::new().on(filter, handler).layer(door);
         let known = self.paths.remove(&path).unwrap_or_default();
         self.paths.insert(path.clone(), known.merge(route));
-        self.entries.push(RouteEntry {
-            method: method.clone(),
-            path,
-            access,
-        });
+        self.entries.push(RouteEntry { method: method.clone(), path, access });
     }
 
     pub(crate) fn finish(self) -> (Router, Vec<RouteEntry>) {
@@ -92,10 +84,7 @@ impl Routes {
             router = router.route(&path, methods.fallback(wrong_method));
         }
         let router = router
-            .route(
-                &format!("{BASE}/{{*rest}}"),
-                axum::routing::any(nothing_here),
-            )
+            .route(&format!("{BASE}/{{*rest}}"), axum::routing::any(nothing_here))
             .with_state(self.api);
         (router, self.entries)
     }
@@ -127,11 +116,7 @@ async fn check(
     parameters: &HashMap<String, String>,
     request: &mut Request,
 ) -> Result<(), Failure> {
-    let origin = request
-        .extensions()
-        .get::<Origin>()
-        .cloned()
-        .unwrap_or_default();
+    let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
     let headers = request.headers().clone();
     let caller = api.auth.api_caller(&headers, origin).await?;
     match access {
@@ -140,17 +125,12 @@ async fn check(
             caller.require_login().map_err(Failure::refused)?;
         }
         Access::System(permission) => {
-            caller
-                .require_system(permission)
-                .map_err(Failure::refused)?;
+            caller.require_system(permission).map_err(Failure::refused)?;
         }
         Access::Project(permission) => {
-            let key = parameters
-                .get("project_name_or_id")
-                .map_or("", String::as_str);
-            let by_name = headers
-                .get("x-is-resource-name")
-                .is_some_and(|value| truthy(value.as_bytes()));
+            let key = parameters.get("project_name_or_id").map_or("", String::as_str);
+            let by_name =
+                headers.get("x-is-resource-name").is_some_and(|value| truthy(value.as_bytes()));
             let project = permitted_project(api, &caller, permission, key, by_name).await?;
             request.extensions_mut().insert(project);
         }
@@ -181,9 +161,8 @@ async fn permitted_project(
             Failure::refused(caller.refusal())
         });
     };
-    let allowed: Result<(), Refusal> = caller
-        .require_in_project(&mut conn, &found, permission)
-        .await?;
+    let allowed: Result<(), Refusal> =
+        caller.require_in_project(&mut conn, &found, permission).await?;
     allowed.map_err(Failure::refused)?;
     Ok(found)
 }

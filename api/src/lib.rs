@@ -40,12 +40,7 @@ pub fn routes(
     clock: Arc<dyn Clock>,
     external_url: &str,
 ) -> (Router, Vec<RouteEntry>) {
-    let api = Api {
-        db,
-        auth,
-        clock,
-        external_url: external_url.into(),
-    };
+    let api = Api { db, auth, clock, external_url: external_url.into() };
     let mut routes = guard::Routes::new(api);
     projects::register(&mut routes);
     users::register(&mut routes);

@@ -22,9 +22,8 @@ pub(crate) struct ListQuery {
 
 impl ListQuery {
     pub(crate) fn parse(query: &str) -> Result<Self, Failure> {
-        let parameters: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
-            .into_owned()
-            .collect();
+        let parameters: Vec<(String, String)> =
+            form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let number = |key: &str, default: i64| match value(&parameters, key) {
             None | Some("") => Ok(default),
             Some(text) => text
@@ -35,11 +34,7 @@ impl ListQuery {
         if size > LARGEST_PAGE {
             return Err(Failure::unprocessable("page_size must be at most 100"));
         }
-        Ok(Self {
-            parameters,
-            page: page.max(1),
-            size: size.max(0),
-        })
+        Ok(Self { parameters, page: page.max(1), size: size.max(0) })
     }
 
     /// The first value of a parameter.
@@ -52,11 +47,7 @@ impl ListQuery {
     }
 
     pub(crate) fn offset(&self) -> i64 {
-        if self.size == 0 {
-            0
-        } else {
-            (self.page - 1).saturating_mul(self.size)
-        }
+        if self.size == 0 { 0 } else { (self.page - 1).saturating_mul(self.size) }
     }
 
     /// A page of a list that has `total` entries.
@@ -87,27 +78,19 @@ impl ListQuery {
     }
 
     fn link(&self, path: &str, page: i64, relation: &str) -> String {
-        let others = self
-            .parameters
-            .iter()
-            .filter(|(key, _)| key != "page" && key != "page_size");
+        let others = self.parameters.iter().filter(|(key, _)| key != "page" && key != "page_size");
         let mut query = form_urlencoded::Serializer::new(String::new());
         for (key, value) in others {
             query.append_pair(key, value);
         }
         let page = page.to_string();
-        query
-            .append_pair("page", &page)
-            .append_pair("page_size", &self.size.to_string());
+        query.append_pair("page", &page).append_pair("page_size", &self.size.to_string());
         format!("<{path}?{}>; rel=\"{relation}\"", query.finish())
     }
 }
 
 fn value<'a>(parameters: &'a [(String, String)], key: &str) -> Option<&'a str> {
-    parameters
-        .iter()
-        .find(|(k, _)| k == key)
-        .map(|(_, value)| value.as_str())
+    parameters.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str())
 }
 
 #[cfg(test)]
@@ -124,12 +107,7 @@ mod tests {
              </p?name=a%26b&page=3&page_size=10>; rel=\"next\""
         );
         assert_eq!(ListQuery::parse("").unwrap().neighbours("/p", 10), "");
-        assert_eq!(
-            ListQuery::parse("page_size=0")
-                .unwrap()
-                .neighbours("/p", 1000),
-            ""
-        );
+        assert_eq!(ListQuery::parse("page_size=0").unwrap().neighbours("/p", 1000), "");
     }
 
     #[test]
@@ -138,11 +116,6 @@ mod tests {
             assert!(ListQuery::parse(query).is_err(), "{query}");
         }
         assert_eq!(ListQuery::parse("page=-3").unwrap().offset(), 0);
-        assert!(
-            ListQuery::parse("page=9223372036854775807")
-                .unwrap()
-                .offset()
-                > 0
-        );
+        assert!(ListQuery::parse("page=9223372036854775807").unwrap().offset() > 0);
     }
 }

@@ -65,9 +65,7 @@ struct ProjectAnswer {
 impl ProjectAnswer {
     fn new(project: Project, roles: Vec<RoleId>) -> Self {
         // The strongest first; ids are not ordered by power.
-        let strongest = [1, 4, 2, 3, 5]
-            .into_iter()
-            .find(|id| roles.contains(&RoleId(*id)));
+        let strongest = [1, 4, 2, 3, 5].into_iter().find(|id| roles.contains(&RoleId(*id)));
         let ids: Vec<i64> = roles.into_iter().map(|role| role.0).collect();
         Self {
             project_id: project.id.0,
@@ -79,9 +77,7 @@ impl ProjectAnswer {
             current_user_role_id: strongest,
             current_user_role_ids: (!ids.is_empty()).then_some(ids),
             repo_count: project.repositories,
-            metadata: Metadata {
-                public: Some(project.public.to_string()),
-            },
+            metadata: Metadata { public: Some(project.public.to_string()) },
         }
     }
 }
@@ -99,14 +95,8 @@ async fn list(
     };
     let mut conn = api.db.read().await?;
     let total = project::count(&mut conn, caller.viewer(), filter).await?;
-    let projects = project::list(
-        &mut conn,
-        caller.viewer(),
-        filter,
-        query.limit(),
-        query.offset(),
-    )
-    .await?;
+    let projects =
+        project::list(&mut conn, caller.viewer(), filter, query.limit(), query.offset()).await?;
     let mut answers = Vec::with_capacity(projects.len());
     for project in projects {
         let roles = roles(&mut conn, &project, caller.id()).await?;
@@ -159,9 +149,8 @@ async fn create(
         )
     })?;
     let declared = request.metadata.unwrap_or_default().public;
-    let public = declared.map_or(request.public.unwrap_or(false), |public| {
-        truthy(public.as_bytes())
-    });
+    let public =
+        declared.map_or(request.public.unwrap_or(false), |public| truthy(public.as_bytes()));
     // Only administrators set a limit; everybody else gets the default.
     let quota = match request.storage_limit {
         Some(limit) if caller.is_sysadmin() && limit != 0 => limit.max(UNLIMITED),
@@ -172,9 +161,7 @@ async fn create(
     let mut tx = api.db.begin().await?;
     let id = match project::insert(&mut tx, &name, owner, public, quota, now).await {
         Err(StorageError::Conflict) => {
-            return Err(Failure::conflict(format!(
-                "The project named {name} already exists"
-            )));
+            return Err(Failure::conflict(format!("The project named {name} already exists")));
         }
         result => result?,
     };
@@ -186,17 +173,7 @@ async fn create(
     };
     audit::record(&mut tx, caller.actor(), event, now).await?;
     tx.commit().await?;
-    let by_name = headers
-        .get("x-resource-name-in-location")
-        .is_some_and(|v| truthy(v.as_bytes()));
-    let key = if by_name {
-        name.to_string()
-    } else {
-        id.to_string()
-    };
-    Ok((
-        StatusCode::CREATED,
-        [(LOCATION, format!("{BASE}/projects/{key}"))],
-    )
-        .into_response())
+    let by_name = headers.get("x-resource-name-in-location").is_some_and(|v| truthy(v.as_bytes()));
+    let key = if by_name { name.to_string() } else { id.to_string() };
+    Ok((StatusCode::CREATED, [(LOCATION, format!("{BASE}/projects/{key}"))]).into_response())
 }

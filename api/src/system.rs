@@ -46,10 +46,7 @@ async fn info(State(api): State<Api>, Extension(caller): Extension<Caller>) -> J
         "self_registration": false,
     });
     if caller.id().is_some() {
-        let host = api
-            .external_url
-            .split_once("://")
-            .map_or(&*api.external_url, |(_, host)| host);
+        let host = api.external_url.split_once("://").map_or(&*api.external_url, |(_, host)| host);
         info["external_url"] = api.external_url.as_ref().into();
         info["registry_url"] = host.into();
         info["project_creation_restriction"] = "everyone".into();

@@ -23,12 +23,7 @@ pub(crate) fn register(routes: &mut Routes) {
     routes.add(&Method::POST, "/users", system(Action::Create), create);
     routes.add(&Method::GET, "/users/current", Access::Login, current);
     // Their own; another's is the administrator's to change, which the handler sees to.
-    routes.add(
-        &Method::PUT,
-        "/users/{user_id}/password",
-        Access::Login,
-        change_password,
-    );
+    routes.add(&Method::PUT, "/users/{user_id}/password", Access::Login, change_password);
 }
 
 /// Harbor's `UserCreationReq`.
@@ -110,11 +105,7 @@ async fn create(
         password: request.password,
     };
     let id = api.auth.create_user(&caller, &account).await?;
-    Ok((
-        StatusCode::CREATED,
-        [(LOCATION, format!("{BASE}/users/{id}"))],
-    )
-        .into_response())
+    Ok((StatusCode::CREATED, [(LOCATION, format!("{BASE}/users/{id}"))]).into_response())
 }
 
 async fn current(
@@ -142,17 +133,10 @@ async fn change_password(
         caller.require_system(update).map_err(Failure::refused)?;
     }
     let old = own.then_some(request.old_password.as_str());
-    let changed = api
-        .auth
-        .change_password(&caller, id, old, &request.new_password)
-        .await;
+    let changed = api.auth.change_password(&caller, id, old, &request.new_password).await;
     let changed = changed.map_err(|error| match error {
         AuthError::BadCredentials => Failure::forbidden("the old password is not correct"),
         other => other.into(),
     })?;
-    if changed {
-        Ok(StatusCode::OK)
-    } else {
-        Err(Failure::not_found("user not found"))
-    }
+    if changed { Ok(StatusCode::OK) } else { Err(Failure::not_found("user not found")) }
 }

@@ -91,31 +91,17 @@ impl Caller {
     /// What the caller may do on a repository.
     pub async fn standing(&self, conn: &mut Conn, name: &RepositoryName) -> Result<Standing> {
         let Some(place) = project::place(conn, name).await? else {
-            return Ok(Standing {
-                place: None,
-                rights: Vec::new(),
-                granted: Vec::new(),
-            });
+            return Ok(Standing { place: None, rights: Vec::new(), granted: Vec::new() });
         };
-        let rights = self
-            .rights(conn, place.project, place.public, Resource::Repository)
-            .await?;
+        let rights = self.rights(conn, place.project, place.public, Resource::Repository).await?;
         let granted = match &self.token {
             None => rights.clone(),
             Some(token) => {
                 let allowed = token.actions_on(name, place.project, place.repository);
-                rights
-                    .iter()
-                    .copied()
-                    .filter(|action| allowed.contains(action))
-                    .collect()
+                rights.iter().copied().filter(|action| allowed.contains(action)).collect()
             }
         };
-        Ok(Standing {
-            place: Some(place),
-            rights,
-            granted,
-        })
+        Ok(Standing { place: Some(place), rights, granted })
     }
 
     /// What the roles of the principal allow in a project; a token is not looked at.
@@ -159,14 +145,8 @@ impl Caller {
         project: &Project,
         permission: Permission,
     ) -> Result<Result<(), Refusal>> {
-        let rights = self
-            .rights(conn, project.id, project.public, permission.resource)
-            .await?;
-        Ok(if rights.contains(&permission.action) {
-            Ok(())
-        } else {
-            Err(self.refusal())
-        })
+        let rights = self.rights(conn, project.id, project.public, permission.resource).await?;
+        Ok(if rights.contains(&permission.action) { Ok(()) } else { Err(self.refusal()) })
     }
 
     /// Requires a permission at system level: system administrators have them all, others none.
@@ -174,11 +154,7 @@ impl Caller {
     /// # Errors
     /// The refusal.
     pub fn require_system(&self, _permission: Permission) -> Result<(), Refusal> {
-        if self.is_sysadmin() {
-            Ok(())
-        } else {
-            Err(self.refusal())
-        }
+        if self.is_sysadmin() { Ok(()) } else { Err(self.refusal()) }
     }
 
     /// Requires that somebody has logged in, whoever it is.
@@ -191,10 +167,6 @@ impl Caller {
 
     /// Why the caller, who may not, may not.
     pub fn refusal(&self) -> Refusal {
-        if self.principal.is_some() {
-            Refusal::Denied
-        } else {
-            Refusal::Anonymous
-        }
+        if self.principal.is_some() { Refusal::Denied } else { Refusal::Anonymous }
     }
 }

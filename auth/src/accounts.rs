@@ -31,9 +31,7 @@ pub struct NewAccount {
 
 /// Whether the database has an administrator.
 pub async fn has_admin(db: &Db) -> Result<bool> {
-    Ok(principal::find_user(&mut db.read().await?, ADMIN)
-        .await?
-        .is_some())
+    Ok(principal::find_user(&mut db.read().await?, ADMIN).await?.is_some())
 }
 
 /// Makes the first administrator. When there is one already, this does nothing and returns false.
@@ -54,11 +52,7 @@ pub async fn create_admin(db: &Db, password: &str, clock: &dyn Clock) -> Result<
         result => result?,
     };
     let origin = roadstead_model::Origin::default();
-    let actor = Actor {
-        principal: None,
-        name: "system",
-        origin: &origin,
-    };
+    let actor = Actor { principal: None, name: "system", origin: &origin };
     audit::record(&mut tx, actor, event(ADMIN, "create"), now).await?;
     tx.commit().await?;
     Ok(true)
@@ -76,11 +70,7 @@ pub async fn create_first_project(db: &Db, name: &ProjectName, clock: &dyn Clock
     let now = clock.now();
     let id = project::insert(&mut tx, name, admin.principal.id, true, -1, now).await?;
     let origin = roadstead_model::Origin::default();
-    let actor = Actor {
-        principal: None,
-        name: "system",
-        origin: &origin,
-    };
+    let actor = Actor { principal: None, name: "system", origin: &origin };
     let event = Event {
         project: Some(id),
         resource_type: "project",
@@ -111,9 +101,7 @@ impl Auth {
         let now = self.clock.now();
         let id = match principal::insert_user(&mut tx, user, now).await {
             Err(roadstead_storage::Error::Conflict) => {
-                return Err(Error::Conflict(
-                    "the username or the email address is taken",
-                ));
+                return Err(Error::Conflict("the username or the email address is taken"));
             }
             result => result?,
         };
@@ -146,33 +134,20 @@ impl Auth {
         }
         check_password(new)?;
         if old == Some(new) {
-            return Err(Error::Invalid(
-                "the new password must differ from the old one",
-            ));
+            return Err(Error::Invalid("the new password must differ from the old one"));
         }
         let hash = passwords::hash(new).await?;
         let mut tx = self.db.begin().await?;
         let now = self.clock.now();
         principal::set_password(&mut tx, id, &hash, now).await?;
-        audit::record(
-            &mut tx,
-            by.actor(),
-            event(&account.principal.name, "update"),
-            now,
-        )
-        .await?;
+        audit::record(&mut tx, by.actor(), event(&account.principal.name, "update"), now).await?;
         tx.commit().await?;
         Ok(true)
     }
 }
 
 fn event<'a>(name: &'a str, operation: &'static str) -> Event<'a> {
-    Event {
-        project: None,
-        resource_type: "user",
-        resource: name,
-        operation,
-    }
+    Event { project: None, resource_type: "user", resource: name, operation }
 }
 
 fn check(account: &NewAccount) -> Result<()> {

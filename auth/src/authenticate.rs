@@ -38,12 +38,7 @@ impl Auth {
     /// [`Error::WrongSecretKey`] when `secret` is not the one that sealed them.
     pub async fn new(db: Db, secret: &SecretKey, clock: Arc<dyn Clock>) -> Result<Self> {
         let keys = Arc::new(Keyring::load(&db, secret, &*clock).await?);
-        Ok(Self {
-            db,
-            clock,
-            passwords: Passwords::new()?,
-            keys,
-        })
+        Ok(Self { db, clock, passwords: Passwords::new()?, keys })
     }
 
     /// The caller of a request on /v2, with Basic credentials or a registry token.
@@ -85,15 +80,9 @@ impl Auth {
     ) -> Result<Caller> {
         let account = principal::find_user(&mut self.db.read().await?, name).await?;
         self.passwords.verify(account.as_ref(), password).await?;
-        let principal = account
-            .map(|account| account.principal)
-            .filter(|p| !p.disabled);
+        let principal = account.map(|account| account.principal).filter(|p| !p.disabled);
         let principal = principal.ok_or(Error::BadCredentials)?;
-        Ok(Caller {
-            principal: Some(principal),
-            token: None,
-            origin,
-        })
+        Ok(Caller { principal: Some(principal), token: None, origin })
     }
 
     async fn token_caller(&self, token: &str, origin: Origin) -> Result<Caller> {
@@ -105,11 +94,7 @@ impl Auth {
                 Some(current.ok_or(Error::InvalidToken)?)
             }
         };
-        Ok(Caller {
-            principal,
-            token: Some(claims),
-            origin,
-        })
+        Ok(Caller { principal, token: Some(claims), origin })
     }
 
     /// The principal as it is now, unless it was disabled, or its credentials revoked, since
@@ -135,9 +120,7 @@ fn credentials(headers: &HeaderMap) -> Result<Option<Credentials>> {
     let value = value.to_str().map_err(|_| Error::BadCredentials)?;
     let (scheme, rest) = value.split_once(' ').ok_or(Error::BadCredentials)?;
     if scheme.eq_ignore_ascii_case("basic") {
-        let decoded = BASE64
-            .decode(rest.trim())
-            .map_err(|_| Error::BadCredentials)?;
+        let decoded = BASE64.decode(rest.trim()).map_err(|_| Error::BadCredentials)?;
         let text = String::from_utf8(decoded).map_err(|_| Error::BadCredentials)?;
         let (name, password) = text.split_once(':').ok_or(Error::BadCredentials)?;
         let (name, password) = (name.to_owned(), password.to_owned());

@@ -1,6 +1,6 @@
 //! Whoever sent a request.
 
-use roadstead_model::{Origin, PrincipalId};
+use roadstead_model::{Origin, PrincipalId, RepositoryName};
 use roadstead_storage::tables::audit::Actor;
 use roadstead_storage::tables::principal::Principal;
 use roadstead_storage::tables::project::Viewer;
@@ -19,11 +19,7 @@ pub struct Caller {
 impl Caller {
     /// A caller without any credentials.
     pub fn anonymous(origin: Origin) -> Self {
-        Self {
-            principal: None,
-            token: None,
-            origin,
-        }
+        Self { principal: None, token: None, origin }
     }
 
     /// The principal's id; None when anonymous.
@@ -33,9 +29,7 @@ impl Caller {
 
     /// The principal's name; empty when anonymous.
     pub fn name(&self) -> &str {
-        self.principal
-            .as_ref()
-            .map_or("", |principal| principal.name.as_str())
+        self.principal.as_ref().map_or("", |principal| principal.name.as_str())
     }
 
     /// Whether the request carried no credentials at all. An anonymous token is a credential.
@@ -45,16 +39,17 @@ impl Caller {
 
     /// Whether the principal is a system administrator.
     pub fn is_sysadmin(&self) -> bool {
-        self.principal
-            .as_ref()
-            .is_some_and(|principal| principal.sysadmin)
+        self.principal.as_ref().is_some_and(|principal| principal.sysadmin)
     }
 
     /// Whether the caller came with a token that does not include the catalog.
     pub fn token_lacks_catalog(&self) -> bool {
-        self.token
-            .as_ref()
-            .is_some_and(|token| !token.allows_catalog())
+        self.token.as_ref().is_some_and(|token| !token.allows_catalog())
+    }
+
+    /// The repositories that the caller's token names; None without a token.
+    pub fn repositories_of_token(&self) -> Option<Vec<RepositoryName>> {
+        self.token.as_ref().map(Claims::repositories)
     }
 
     /// Whose lists the caller sees.
@@ -68,15 +63,7 @@ impl Caller {
 
     /// The caller as the audit trail names it.
     pub fn actor(&self) -> Actor<'_> {
-        let name = if self.principal.is_some() {
-            self.name()
-        } else {
-            "anonymous"
-        };
-        Actor {
-            principal: self.id(),
-            name,
-            origin: &self.origin,
-        }
+        let name = if self.principal.is_some() { self.name() } else { "anonymous" };
+        Actor { principal: self.id(), name, origin: &self.origin }
     }
 }

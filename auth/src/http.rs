@@ -23,9 +23,7 @@ const LONGEST_FORM: usize = 64 << 10;
 
 /// The routes of the token service. `Origin` is expected among the request's extensions.
 pub fn routes(auth: Auth) -> Router {
-    Router::new()
-        .route("/service/token", get(by_basic).post(by_form))
-        .with_state(auth)
+    Router::new().route("/service/token", get(by_basic).post(by_form)).with_state(auth)
 }
 
 /// The parameters of a query or a form, in order; keys may repeat.
@@ -41,10 +39,7 @@ impl Parameters {
     }
 
     fn all(&self, key: &str) -> impl Iterator<Item = &str> {
-        self.0
-            .iter()
-            .filter(move |(k, _)| k == key)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(k, _)| k == key).map(|(_, value)| value.as_str())
     }
 
     /// The service must be ours, or left out.
@@ -87,9 +82,7 @@ async fn by_form(
     body: Body,
 ) -> Result<Response, Failure> {
     let form = Limited::new(body, LONGEST_FORM).collect().await;
-    let form = form
-        .map_err(|_| Failure::Invalid("the form could not be read"))?
-        .to_bytes();
+    let form = form.map_err(|_| Failure::Invalid("the form could not be read"))?.to_bytes();
     let parameters = Parameters::parse(&form);
     parameters.check_service()?;
     let origin = origin(&extensions);
@@ -101,20 +94,12 @@ async fn by_form(
             answer(&auth, &caller, &parameters, offline).await
         }
         "refresh_token" => {
-            let principal = auth
-                .redeem_refresh_token(parameters.one("refresh_token"))
-                .await?;
-            let caller = Caller {
-                principal: Some(principal),
-                token: None,
-                origin,
-            };
+            let principal = auth.redeem_refresh_token(parameters.one("refresh_token")).await?;
+            let caller = Caller { principal: Some(principal), token: None, origin };
             // The client keeps the refresh token that it has.
             answer(&auth, &caller, &parameters, false).await
         }
-        _ => Err(Failure::Invalid(
-            "the grant_type must be password or refresh_token",
-        )),
+        _ => Err(Failure::Invalid("the grant_type must be password or refresh_token")),
     }
 }
 
@@ -140,29 +125,19 @@ fn origin(extensions: &Extensions) -> Origin {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let (status, code, message) = match &self {
-            Self::Invalid(message) => (
-                StatusCode::BAD_REQUEST,
-                OciCode::Unsupported,
-                (*message).to_owned(),
-            ),
-            Self::Auth(error @ (Error::BadCredentials | Error::InvalidToken)) => (
-                StatusCode::UNAUTHORIZED,
-                OciCode::Unauthorized,
-                error.to_string(),
-            ),
-            Self::Auth(error @ Error::TooManyLogins) => (
-                StatusCode::TOO_MANY_REQUESTS,
-                OciCode::TooManyRequests,
-                error.to_string(),
-            ),
+            Self::Invalid(message) => {
+                (StatusCode::BAD_REQUEST, OciCode::Unsupported, (*message).to_owned())
+            }
+            Self::Auth(error @ (Error::BadCredentials | Error::InvalidToken)) => {
+                (StatusCode::UNAUTHORIZED, OciCode::Unauthorized, error.to_string())
+            }
+            Self::Auth(error @ Error::TooManyLogins) => {
+                (StatusCode::TOO_MANY_REQUESTS, OciCode::TooManyRequests, error.to_string())
+            }
             Self::Auth(error) => {
                 tracing::error!(%error, "the token service failed");
                 let message = "the registry is not available at the moment; try again";
-                (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    OciCode::Unavailable,
-                    message.to_owned(),
-                )
+                (StatusCode::SERVICE_UNAVAILABLE, OciCode::Unavailable, message.to_owned())
             }
         };
         let body = ErrorBody::one(code, message).to_json();
@@ -174,9 +149,7 @@ impl IntoResponse for Failure {
             _ => None,
         };
         if let Some((name, value)) = header {
-            response
-                .headers_mut()
-                .insert(name, http::HeaderValue::from_static(value));
+            response.headers_mut().insert(name, http::HeaderValue::from_static(value));
         }
         response
     }

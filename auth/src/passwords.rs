@@ -130,20 +130,12 @@ impl Passwords {
     }
 
     fn remembers(&self, trace: &[u8; 32]) -> bool {
-        let remembered = self
-            .remembered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        remembered
-            .get(trace)
-            .is_some_and(|since| since.elapsed() < REMEMBERED)
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.get(trace).is_some_and(|since| since.elapsed() < REMEMBERED)
     }
 
     fn remember(&self, trace: [u8; 32]) {
-        let mut remembered = self
-            .remembered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= MOST_REMEMBERED {
             remembered.retain(|_, since| since.elapsed() < REMEMBERED);
         }
@@ -168,9 +160,7 @@ fn hash_now(password: &str) -> Result<String> {
 /// Hashes a new password with a random salt, as a PHC string.
 pub(crate) async fn hash(password: &str) -> Result<String> {
     let password = password.to_owned();
-    spawn_blocking(move || hash_now(&password))
-        .await
-        .map_err(|_| Error::Crypto("cut off"))?
+    spawn_blocking(move || hash_now(&password)).await.map_err(|_| Error::Crypto("cut off"))?
 }
 
 /// Whether the password hashes to what is stored; None when that is no argon2id hash. The
@@ -222,11 +212,7 @@ mod tests {
     async fn only_the_right_password_passes_and_a_changed_one_is_forgotten_at_once() {
         let passwords = Passwords::new().unwrap();
         let before = account("Correct1").await;
-        assert!(
-            before
-                .password_hash
-                .starts_with("$argon2id$v=19$m=19456,t=2,p=1$")
-        );
+        assert!(before.password_hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         for _ in 0..2 {
             passwords.verify(Some(&before), "Correct1").await.unwrap();
         }

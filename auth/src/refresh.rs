@@ -43,15 +43,11 @@ impl Auth {
         let found =
             refresh_token::find(&mut self.db.read().await?, &hash, self.clock.now()).await?;
         let (id, epoch) = found.ok_or(Error::InvalidToken)?;
-        self.current_principal(id, epoch)
-            .await?
-            .ok_or(Error::InvalidToken)
+        self.current_principal(id, epoch).await?.ok_or(Error::InvalidToken)
     }
 }
 
 /// The token has 256 random bits, so a plain hash is enough.
 fn hash(token: &str) -> Vec<u8> {
-    digest::digest(&digest::SHA256, token.as_bytes())
-        .as_ref()
-        .to_vec()
+    digest::digest(&digest::SHA256, token.as_bytes()).as_ref().to_vec()
 }

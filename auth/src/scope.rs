@@ -22,24 +22,14 @@ impl Scope {
         let (kind, rest) = text.split_once(':')?;
         let (name, actions) = rest.rsplit_once(':')?;
         let kind = kind.split_once('(').map_or(kind, |(kind, _class)| kind);
-        let actions = actions
-            .split(',')
-            .filter(|a| !a.is_empty())
-            .map(str::to_owned)
-            .collect();
-        Some(Self {
-            kind: kind.to_owned(),
-            name: name.to_owned(),
-            actions,
-        })
+        let actions = actions.split(',').filter(|a| !a.is_empty()).map(str::to_owned).collect();
+        Some(Self { kind: kind.to_owned(), name: name.to_owned(), actions })
     }
 
     /// The repository actions that are asked for.
     pub(crate) fn repository_actions(&self) -> Vec<Action> {
         let asked = |action: &Action| {
-            self.actions
-                .iter()
-                .any(|asked| asked == "*" || asked == action.name())
+            self.actions.iter().any(|asked| asked == "*" || asked == action.name())
         };
         Action::OF_TOKENS.into_iter().filter(asked).collect()
     }
@@ -49,14 +39,9 @@ impl Scope {
 /// the same resource become one. What is no scope is left out.
 pub(crate) fn parse<'a>(parameters: impl IntoIterator<Item = &'a str>) -> Vec<Scope> {
     let mut scopes: Vec<Scope> = Vec::new();
-    let texts = parameters
-        .into_iter()
-        .flat_map(|parameter| parameter.split(' '));
+    let texts = parameters.into_iter().flat_map(|parameter| parameter.split(' '));
     for scope in texts.filter_map(Scope::parse) {
-        match scopes
-            .iter()
-            .position(|s| s.kind == scope.kind && s.name == scope.name)
-        {
+        match scopes.iter().position(|s| s.kind == scope.kind && s.name == scope.name) {
             Some(known) => {
                 for action in scope.actions {
                     if !scopes[known].actions.contains(&action) {
@@ -86,24 +71,15 @@ mod tests {
             [Action::Pull, Action::Push]
         );
         assert_eq!(one("repository(plugin):a/b:pull").kind, "repository");
-        assert_eq!(
-            one("repository:localhost:5000/a/b:pull").name,
-            "localhost:5000/a/b"
-        );
-        assert_eq!(
-            one("repository:a/b:*").repository_actions(),
-            Action::OF_TOKENS
-        );
+        assert_eq!(one("repository:localhost:5000/a/b:pull").name, "localhost:5000/a/b");
+        assert_eq!(one("repository:a/b:*").repository_actions(), Action::OF_TOKENS);
         assert_eq!(one("repository:a/b:").repository_actions(), []);
     }
 
     #[test]
     fn repeated_and_joined_scopes_become_one_per_resource() {
-        let scopes = parse([
-            "repository:x/y:pull repository:x/y:pull,push",
-            "repository:z/z:pull",
-            "",
-        ]);
+        let scopes =
+            parse(["repository:x/y:pull repository:x/y:pull,push", "repository:z/z:pull", ""]);
         assert_eq!(scopes.len(), 2);
         assert_eq!(scopes[0].repository_actions(), [Action::Pull, Action::Push]);
         assert!(parse(["nonsense", "a:b", ":", " "]).is_empty());

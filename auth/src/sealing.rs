@@ -26,10 +26,7 @@ impl SecretKey {
     pub fn from_base64(text: &str) -> Result<Self> {
         let invalid = Error::Invalid("the secret key must be 32 bytes in base64");
         let bytes = BASE64.decode(text.trim()).ok();
-        bytes
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(Self)
-            .ok_or(invalid)
+        bytes.and_then(|bytes| bytes.try_into().ok()).map(Self).ok_or(invalid)
     }
 
     /// The key as base64.
@@ -59,9 +56,7 @@ impl SecretKey {
     /// # Errors
     /// [`Error::WrongSecretKey`].
     pub(crate) fn open(&self, sealed: &[u8], context: &str) -> Result<Vec<u8>> {
-        let (nonce, text) = sealed
-            .split_at_checked(NONCE_LEN)
-            .ok_or(Error::WrongSecretKey)?;
+        let (nonce, text) = sealed.split_at_checked(NONCE_LEN).ok_or(Error::WrongSecretKey)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Error::WrongSecretKey)?;
         let mut text = text.to_vec();
         let opened = self
@@ -83,12 +78,7 @@ mod tests {
         assert_eq!(key.open(&sealed, "signing_key:1").unwrap(), b"secret");
         assert!(!sealed.windows(6).any(|window| window == b"secret"));
         assert!(key.open(&sealed, "signing_key:2").is_err());
-        assert!(
-            SecretKey::generate()
-                .unwrap()
-                .open(&sealed, "signing_key:1")
-                .is_err()
-        );
+        assert!(SecretKey::generate().unwrap().open(&sealed, "signing_key:1").is_err());
         assert!(key.open(&sealed[..5], "signing_key:1").is_err());
         let copy = SecretKey::from_base64(&key.to_base64()).unwrap();
         assert_eq!(copy.open(&sealed, "signing_key:1").unwrap(), b"secret");

@@ -40,14 +40,9 @@ impl Auth {
         }
         drop(conn);
         let now = self.clock.now();
-        let epoch = caller
-            .principal
-            .as_ref()
-            .map_or(0, |principal| principal.epoch);
+        let epoch = caller.principal.as_ref().map_or(0, |principal| principal.epoch);
         let granted = access.iter().map(text).collect::<Vec<_>>().join(" ");
-        let token = self
-            .keys
-            .sign(&Claims::new(caller.name(), caller.id(), epoch, access, now))?;
+        let token = self.keys.sign(&Claims::new(caller.name(), caller.id(), epoch, access, now))?;
         Ok(TokenAnswer {
             access_token: token.clone(),
             token,
@@ -90,10 +85,5 @@ async fn granted(
 }
 
 fn text(access: &Access) -> String {
-    format!(
-        "{}:{}:{}",
-        access.kind,
-        access.name,
-        access.actions.join(",")
-    )
+    format!("{}:{}:{}", access.kind, access.name, access.actions.join(","))
 }

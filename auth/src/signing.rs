@@ -45,11 +45,7 @@ impl Keyring {
             current.get_or_insert((key.id, EncodingKey::from_ed_der(&private)));
         }
         let (current_id, current) = current.ok_or(Error::Crypto("no signing key"))?;
-        Ok(Self {
-            current_id,
-            current,
-            trusted,
-        })
+        Ok(Self { current_id, current, trusted })
     }
 }
 

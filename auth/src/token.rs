@@ -96,6 +96,12 @@ impl Claims {
             .collect()
     }
 
+    /// The repositories that the token names.
+    pub(crate) fn repositories(&self) -> Vec<RepositoryName> {
+        let named = self.access.iter().filter(|access| access.kind == "repository");
+        named.filter_map(|access| access.name.parse().ok()).collect()
+    }
+
     /// Whether the token allows listing repositories.
     pub(crate) fn allows_catalog(&self) -> bool {
         self.access.iter().any(|access| {
@@ -140,11 +146,7 @@ impl Keyring {
         let valid = claims.nbf <= now.saturating_add(leeway)
             && claims.exp > now
             && claims.exp.saturating_sub(claims.iat) <= LIFETIME;
-        if valid {
-            Ok(claims)
-        } else {
-            Err(Error::InvalidToken)
-        }
+        if valid { Ok(claims) } else { Err(Error::InvalidToken) }
     }
 }
 
@@ -167,9 +169,7 @@ mod tests {
         let url = format!("sqlite:{}", directory.path().join("test.db").display());
         let db = Db::open(&url, 1).await.unwrap();
         let clock = ManualClock::at(NOW);
-        Keyring::load(&db, &SecretKey::generate().unwrap(), &clock)
-            .await
-            .unwrap()
+        Keyring::load(&db, &SecretKey::generate().unwrap(), &clock).await.unwrap()
     }
 
     fn claims() -> Claims {
@@ -180,25 +180,10 @@ mod tests {
     async fn a_token_works_for_its_lifetime_and_not_after() {
         let keyring = keyring().await;
         let token = keyring.sign(&claims()).unwrap();
-        assert_eq!(
-            keyring.verify(&token, NOW).unwrap().principal,
-            Some(PrincipalId(7))
-        );
-        assert!(
-            keyring
-                .verify(&token, NOW.after(Duration::from_secs(599)))
-                .is_ok()
-        );
-        assert!(
-            keyring
-                .verify(&token, NOW.after(Duration::from_mins(10)))
-                .is_err()
-        );
-        assert!(
-            keyring
-                .verify(&token, Timestamp(NOW.0 - 61_000_000))
-                .is_err()
-        );
+        assert_eq!(keyring.verify(&token, NOW).unwrap().principal, Some(PrincipalId(7)));
+        assert!(keyring.verify(&token, NOW.after(Duration::from_secs(599))).is_ok());
+        assert!(keyring.verify(&token, NOW.after(Duration::from_mins(10))).is_err());
+        assert!(keyring.verify(&token, Timestamp(NOW.0 - 61_000_000)).is_err());
     }
 
     #[tokio::test]
@@ -206,11 +191,8 @@ mod tests {
         let (keyring, foreign) = (keyring().await, keyring().await);
         let good = keyring.sign(&claims()).unwrap();
         let mut parts = good.split('.');
-        let (header, body, signature) = (
-            parts.next().unwrap(),
-            parts.next().unwrap(),
-            parts.next().unwrap(),
-        );
+        let (header, body, signature) =
+            (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
         let kid = &keyring.current_id;
         let encoded = |json: String| URL_SAFE_NO_PAD.encode(json);
         let none = encoded(format!(r#"{{"alg":"none","kid":"{kid}"}}"#));
@@ -223,10 +205,7 @@ mod tests {
             format!("{hmac}.{body}.{signature}"),
             format!("{unknown}.{body}.{signature}"),
             format!("{header}.{body}.{their_signature}"),
-            format!(
-                "{header}.{}.{signature}",
-                encoded(r#"{"sub":"admin"}"#.to_owned())
-            ),
+            format!("{header}.{}.{signature}", encoded(r#"{"sub":"admin"}"#.to_owned())),
             theirs.clone(),
             String::new(),
             "a.b.c".to_owned(),

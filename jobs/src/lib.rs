@@ -31,25 +31,13 @@ pub struct Worker {
 impl Worker {
     /// A worker over a database that a registry has opened before.
     pub async fn new(db: Db, blobs: Blobs, clock: Arc<dyn Clock>, grace: Duration) -> Result<Self> {
-        let db_epoch = setting::get(&mut db.read().await?, "db_epoch")
-            .await?
-            .unwrap_or_default();
-        Ok(Self {
-            db,
-            blobs,
-            clock,
-            grace,
-            db_epoch,
-        })
+        let db_epoch = setting::get(&mut db.read().await?, "db_epoch").await?.unwrap_or_default();
+        Ok(Self { db, blobs, clock, grace, db_epoch })
     }
 
     /// Works every `interval` until it is told to stop.
     pub async fn run(self, interval: Duration, stop: CancellationToken) {
-        while stop
-            .run_until_cancelled(tokio::time::sleep(interval))
-            .await
-            .is_some()
-        {
+        while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
             if let Err(error) = self.round().await {
                 tracing::warn!(%error, "background work failed; the next round tries again");
             }

@@ -25,10 +25,8 @@ impl Worker {
                 return Ok(deleted);
             }
             let failed = self.blobs.delete(due.clone()).await?;
-            let gone: Vec<ObjectKey> = due
-                .into_iter()
-                .filter(|key| !failed.contains(key))
-                .collect();
+            let gone: Vec<ObjectKey> =
+                due.into_iter().filter(|key| !failed.contains(key)).collect();
             let mut tx = self.db.begin().await?;
             tombstone::remove(&mut tx, &gone).await?;
             tombstone::defer(&mut tx, &failed, now.after(RETRY)).await?;
@@ -57,28 +55,15 @@ mod tests {
         let clock = Arc::new(ManualClock::at(Timestamp(0)));
         let grace = Duration::from_mins(1);
         let key = ObjectKey::fresh();
-        drop(
-            blobs
-                .stage(&key, 0, ContentHash::new(Algorithm::Sha256))
-                .await
-                .unwrap(),
-        );
+        drop(blobs.stage(&key, 0, ContentHash::new(Algorithm::Sha256)).await.unwrap());
         let mut tx = db.begin().await.unwrap();
-        setting::get_or_set(&mut tx, "db_epoch", "epoch")
-            .await
-            .unwrap();
-        tombstone::insert(&mut tx, &key, clock.now().after(grace), "epoch")
-            .await
-            .unwrap();
+        setting::get_or_set(&mut tx, "db_epoch", "epoch").await.unwrap();
+        tombstone::insert(&mut tx, &key, clock.now().after(grace), "epoch").await.unwrap();
         let other = ObjectKey::fresh();
-        tombstone::insert(&mut tx, &other, clock.now(), "a restored database")
-            .await
-            .unwrap();
+        tombstone::insert(&mut tx, &other, clock.now(), "a restored database").await.unwrap();
         tx.commit().await.unwrap();
 
-        let worker = Worker::new(db.clone(), blobs.clone(), clock.clone(), grace)
-            .await
-            .unwrap();
+        let worker = Worker::new(db.clone(), blobs.clone(), clock.clone(), grace).await.unwrap();
         clock.advance(Duration::from_secs(59));
         assert_eq!(worker.delete_objects().await.unwrap(), 0);
         assert!(blobs.size(&key).await.unwrap().is_some());
@@ -86,15 +71,7 @@ mod tests {
         assert_eq!(worker.delete_objects().await.unwrap(), 1);
         assert!(blobs.size(&key).await.unwrap().is_none());
         let mut conn = db.read().await.unwrap();
-        assert!(
-            blob::owners_of_key(&mut conn, &key)
-                .await
-                .unwrap()
-                .is_empty()
-        );
-        assert_eq!(
-            blob::owners_of_key(&mut conn, &other).await.unwrap(),
-            ["tombstone"]
-        );
+        assert!(blob::owners_of_key(&mut conn, &key).await.unwrap().is_empty());
+        assert_eq!(blob::owners_of_key(&mut conn, &other).await.unwrap(), ["tombstone"]);
     }
 }

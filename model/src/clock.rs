@@ -42,9 +42,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
     }
 }
@@ -79,17 +77,8 @@ mod tests {
     #[test]
     fn writes_times_as_harbor_does() {
         assert_eq!(Timestamp(0).rfc3339(), "1970-01-01T00:00:00.000Z");
-        assert_eq!(
-            Timestamp(951_827_696_789_000).rfc3339(),
-            "2000-02-29T12:34:56.789Z"
-        );
-        assert_eq!(
-            Timestamp(-62_135_596_800_000_000).rfc3339(),
-            "0001-01-01T00:00:00.000Z"
-        );
-        assert_eq!(
-            Timestamp(1_767_323_045_678_999).rfc3339(),
-            "2026-01-02T03:04:05.678Z"
-        );
+        assert_eq!(Timestamp(951_827_696_789_000).rfc3339(), "2000-02-29T12:34:56.789Z");
+        assert_eq!(Timestamp(-62_135_596_800_000_000).rfc3339(), "0001-01-01T00:00:00.000Z");
+        assert_eq!(Timestamp(1_767_323_045_678_999).rfc3339(), "2026-01-02T03:04:05.678Z");
     }
 }

@@ -86,11 +86,7 @@ impl Digest {
 
     /// The algorithm in front of the colon.
     pub fn algorithm(&self) -> Algorithm {
-        if self.0.starts_with("sha512:") {
-            Algorithm::Sha512
-        } else {
-            Algorithm::Sha256
-        }
+        if self.0.starts_with("sha512:") { Algorithm::Sha512 } else { Algorithm::Sha256 }
     }
 
     /// The whole digest as text.
@@ -121,9 +117,7 @@ impl FromStr for Digest {
 fn is_algorithm_name(name: &str) -> bool {
     name.split(['+', '.', '_', '-']).all(|component| {
         !component.is_empty()
-            && component
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            && component.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     })
 }
 
@@ -163,11 +157,7 @@ mod tests {
             Digest::of(Algorithm::Sha256, b"").as_str(),
             "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         );
-        assert!(
-            Digest::of(Algorithm::Sha512, b"")
-                .as_str()
-                .starts_with("sha512:cf83e1357eefb8bd")
-        );
+        assert!(Digest::of(Algorithm::Sha512, b"").as_str().starts_with("sha512:cf83e1357eefb8bd"));
     }
 
     #[test]
@@ -176,10 +166,7 @@ mod tests {
         for (text, error) in [
             ("sha256:baddigeststring".to_owned(), DigestError::Malformed),
             (hex.to_owned(), DigestError::Malformed),
-            (
-                format!("sha256:{}", hex.to_uppercase()),
-                DigestError::Malformed,
-            ),
+            (format!("sha256:{}", hex.to_uppercase()), DigestError::Malformed),
             (format!("SHA256:{hex}"), DigestError::Malformed),
             (format!("sha512:{hex}"), DigestError::Malformed),
             (format!("sha256:{hex}0"), DigestError::Malformed),

@@ -26,14 +26,8 @@ pub struct ErrorEntry {
 impl ErrorBody {
     /// An envelope with one error and no detail.
     pub fn one(code: impl fmt::Display, message: impl Into<String>) -> Self {
-        let entry = ErrorEntry {
-            code: code.to_string(),
-            message: message.into(),
-            detail: None,
-        };
-        Self {
-            errors: vec![entry],
-        }
+        let entry = ErrorEntry { code: code.to_string(), message: message.into(), detail: None };
+        Self { errors: vec![entry] }
     }
 
     /// The body as JSON.

@@ -102,9 +102,7 @@ impl FromStr for ObjectKey {
         let (shard, name) = rest.split_once('/').ok_or(ObjectKeyError)?;
         let id = Uuid::try_parse(name).map_err(|_| ObjectKeyError)?;
         let canonical = format!("b/{:02x}/{id}", id.as_bytes()[15]);
-        (shard.len() == 2 && canonical == text)
-            .then_some(Self(canonical))
-            .ok_or(ObjectKeyError)
+        (shard.len() == 2 && canonical == text).then_some(Self(canonical)).ok_or(ObjectKeyError)
     }
 }
 
@@ -122,13 +120,7 @@ mod tests {
     fn object_keys_come_back_from_text_and_nothing_else_does() {
         let key = ObjectKey::fresh();
         assert_eq!(key.as_str().parse::<ObjectKey>(), Ok(key.clone()));
-        for text in [
-            "",
-            "b/../x",
-            "b/00/../../etc/passwd",
-            &key.as_str()[1..],
-            "b/zz/x",
-        ] {
+        for text in ["", "b/../x", "b/00/../../etc/passwd", &key.as_str()[1..], "b/zz/x"] {
             assert_eq!(text.parse::<ObjectKey>(), Err(ObjectKeyError), "{text}");
         }
     }

@@ -56,9 +56,7 @@ impl RepositoryName {
 
     /// The name of the project the repository lives in: the first path component.
     pub fn project(&self) -> &str {
-        self.0
-            .split_once('/')
-            .map_or(self.0.as_str(), |(project, _)| project)
+        self.0.split_once('/').map_or(self.0.as_str(), |(project, _)| project)
     }
 }
 
@@ -104,9 +102,7 @@ impl FromStr for ProjectName {
             return Err(NameError::TooLong);
         }
         let word = |w: &str| {
-            !w.is_empty()
-                && w.bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         };
         if name.split(['.', '_', '-']).all(word) {
             Ok(Self(name.to_owned()))
@@ -139,10 +135,7 @@ mod tests {
             let parsed: RepositoryName = name.parse().unwrap();
             assert_eq!(parsed.as_str(), name);
         }
-        assert_eq!(
-            "team/web/api".parse::<RepositoryName>().unwrap().project(),
-            "team"
-        );
+        assert_eq!("team/web/api".parse::<RepositoryName>().unwrap().project(), "team");
     }
 
     #[test]
@@ -174,16 +167,9 @@ mod tests {
             "a\\b/c",
             "a/b@c",
         ] {
-            assert_eq!(
-                name.parse::<RepositoryName>(),
-                Err(NameError::Malformed),
-                "{name:?}"
-            );
+            assert_eq!(name.parse::<RepositoryName>(), Err(NameError::Malformed), "{name:?}");
         }
-        assert_eq!(
-            "alpine".parse::<RepositoryName>(),
-            Err(NameError::NoProject)
-        );
+        assert_eq!("alpine".parse::<RepositoryName>(), Err(NameError::NoProject));
         let long = format!("a/{}", "b".repeat(300));
         assert_eq!(long.parse::<RepositoryName>(), Err(NameError::TooLong));
     }

@@ -62,16 +62,9 @@ impl Action {
 
     /// The action with this name, if there is one.
     pub fn named(name: &str) -> Option<Self> {
-        [
-            Self::Pull,
-            Self::Push,
-            Self::Delete,
-            Self::Read,
-            Self::List,
-            Self::Create,
-        ]
-        .into_iter()
-        .find(|action| action.name() == name)
+        [Self::Pull, Self::Push, Self::Delete, Self::Read, Self::List, Self::Create]
+            .into_iter()
+            .find(|action| action.name() == name)
     }
 }
 
@@ -93,10 +86,7 @@ pub struct Permission {
 impl Permission {
     /// A permission on repositories.
     pub const fn repository(action: Action) -> Self {
-        Self {
-            resource: Resource::Repository,
-            action,
-        }
+        Self { resource: Resource::Repository, action }
     }
 }
 

@@ -2,11 +2,11 @@
 
 use roadstead_auth::Grant;
 use roadstead_model::{Digest, Reference, RepositoryId, Tag};
-use roadstead_storage::tables::audit::{self, Event};
-use roadstead_storage::tables::{blob, gc_queue, link, manifest, tag};
+use roadstead_storage::tables::{blob, gc_queue, held, link, manifest, tag};
 use roadstead_storage::{Error as StorageError, Tx};
 
 use crate::Registry;
+use crate::audit::{self, Change};
 use crate::error::{Error, Result};
 use crate::pull::known;
 
@@ -18,8 +18,7 @@ impl Registry {
         match reference {
             Reference::Tag(name) => self.untag(&mut tx, grant, repository, name).await?,
             Reference::Digest(digest) => {
-                self.remove_manifest(&mut tx, grant, repository, digest)
-                    .await?;
+                self.remove_manifest(&mut tx, grant, repository, digest).await?;
             }
         }
         Ok(tx.commit().await?)
@@ -35,8 +34,7 @@ impl Registry {
         let removed = tag::remove(tx, repository, name).await?;
         let manifest = removed.ok_or_else(|| Error::ManifestUnknown(name.to_string()))?;
         gc_queue::manifest(tx, repository, manifest, self.clock.now()).await?;
-        self.record_deletion(tx, grant, "tag", &format!("{}:{name}", grant.name()))
-            .await
+        self.record_deletion(tx, grant, "tag", &format!(":{name}")).await
     }
 
     async fn remove_manifest(
@@ -47,10 +45,8 @@ impl Registry {
         digest: &Digest,
     ) -> Result<()> {
         let unknown = || Error::ManifestUnknown(digest.to_string());
-        let found = manifest::find(tx, repository, digest)
-            .await?
-            .ok_or_else(unknown)?;
-        if let Some(parent) = manifest::parent_of(tx, found.id).await? {
+        let found = manifest::find(tx, repository, digest).await?.ok_or_else(unknown)?;
+        if let Some(parent) = held::parent_of(tx, found.id).await? {
             return Err(Error::ManifestHeld(parent));
         }
         let now = self.clock.now();
@@ -66,8 +62,7 @@ impl Registry {
         };
         let size = i64::try_from(found.size).unwrap_or(i64::MAX);
         manifest::count_in_project(tx, repository, -size).await?;
-        self.record_deletion(tx, grant, "artifact", &format!("{}@{digest}", grant.name()))
-            .await
+        self.record_deletion(tx, grant, "artifact", &format!("@{digest}")).await
     }
 
     /// Removes a blob's link from the repository. Other repositories keep theirs.
@@ -76,7 +71,7 @@ impl Registry {
         let mut tx = self.db.begin().await?;
         let found = blob::linked(&mut tx, repository, digest).await?;
         let found = found.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
-        if let Some(holder) = manifest::holder_of(&mut tx, repository, found.id).await? {
+        if let Some(holder) = held::holder_of(&mut tx, repository, found.id).await? {
             return Err(Error::BlobHeld(holder));
         }
         match link::remove(&mut tx, grant.project(), repository, found.id).await {
@@ -87,13 +82,7 @@ impl Registry {
             result => result?,
         };
         gc_queue::blob(&mut tx, found.id, self.clock.now()).await?;
-        self.record_deletion(
-            &mut tx,
-            grant,
-            "blob",
-            &format!("{}@{digest}", grant.name()),
-        )
-        .await?;
+        self.record_deletion(&mut tx, grant, "blob", &format!("@{digest}")).await?;
         Ok(tx.commit().await?)
     }
 
@@ -102,15 +91,9 @@ impl Registry {
         tx: &mut Tx,
         grant: &Grant,
         resource_type: &'static str,
-        resource: &str,
+        which: &str,
     ) -> Result<()> {
-        let project = Some(grant.project());
-        let event = Event {
-            project,
-            resource_type,
-            resource,
-            operation: "delete",
-        };
-        Ok(audit::record(tx, grant.caller().actor(), event, self.clock.now()).await?)
+        let change = Change { resource_type, which, operation: "delete" };
+        audit::record(tx, grant, change, self.clock.now()).await
     }
 }

@@ -6,7 +6,7 @@
 use roadstead_model::{BlobId, Digest, ManifestId};
 use roadstead_storage::blobs::Found;
 use roadstead_storage::tables::blob::{self, Blob};
-use roadstead_storage::tables::{link, manifest};
+use roadstead_storage::tables::{held, link, manifest};
 use roadstead_storage::{Blobs, ContentHash, Db, Error as StorageError};
 use serde::Serialize;
 
@@ -59,9 +59,7 @@ async fn rows(db: &Db, report: &mut Report) -> Result<()> {
         report.fault(format!("key {key}: more than one row has it"));
     }
     for (project, counted, real) in link::miscounted(&mut conn).await? {
-        report.fault(format!(
-            "project {project}: {counted} bytes counted, {real} held"
-        ));
+        report.fault(format!("project {project}: {counted} bytes counted, {real} held"));
     }
     Ok(())
 }
@@ -91,20 +89,15 @@ async fn manifests(db: &Db, report: &mut Report) -> Result<()> {
                     continue;
                 }
             };
-            let mut named: Vec<String> = read
-                .names
-                .iter()
-                .map(|named| named.digest.to_string())
-                .collect();
+            let mut named: Vec<String> =
+                read.names.iter().map(|named| named.digest.to_string()).collect();
             named.sort();
             named.dedup();
-            let mut held = manifest::held_digests(&mut conn, claim.id).await?;
-            held.sort();
-            held.dedup();
-            if named != held {
-                report.fault(format!(
-                    "manifest {name}: its rows do not hold what it names"
-                ));
+            let mut rows = held::held_digests(&mut conn, claim.id).await?;
+            rows.sort();
+            rows.dedup();
+            if named != rows {
+                report.fault(format!("manifest {name}: its rows do not hold what it names"));
             }
             if read.subject.map(String::from) != claim.subject {
                 report.fault(format!("manifest {name}: its row has another subject"));

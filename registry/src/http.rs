@@ -50,11 +50,7 @@ struct Wire {
 /// The routes of the protocol. `Origin` is expected among the request's extensions; `https` is
 /// how clients reach the server, which a proxy in front may have changed.
 pub fn routes(registry: Registry, auth: Auth, https: bool) -> Router {
-    let wire = Arc::new(Wire {
-        registry,
-        auth,
-        https,
-    });
+    let wire = Arc::new(Wire { registry, auth, https });
     Router::new()
         .route("/v2", any(handle))
         .route("/v2/", any(handle))
@@ -65,6 +61,7 @@ pub fn routes(registry: Registry, auth: Auth, https: bool) -> Router {
 async fn handle(State(wire): State<Arc<Wire>>, request: Request) -> Response {
     // Apart, because a body cannot be shared between threads while something waits.
     let (parts, body) = request.into_parts();
+    let body = body::lingering(body, &parts.headers, wire.registry.limits().body_idle);
     let site = Site::of(&parts, wire.https);
     let mut response = match wire.answer(&parts, body).await {
         Ok(response) => response,
@@ -83,11 +80,7 @@ impl Wire {
             return Ok((StatusCode::NO_CONTENT, [(ALLOW, endpoint.methods())]).into_response());
         }
         let operation = endpoint.operation(&request.method)?;
-        let origin = request
-            .extensions
-            .get::<Origin>()
-            .cloned()
-            .unwrap_or_default();
+        let origin = request.extensions.get::<Origin>().cloned().unwrap_or_default();
         let caller = self.auth.registry_caller(&request.headers, origin).await;
         // A client that wants to mount is told of both repositories at once.
         let source = uploads::mount_source(&operation, request);
@@ -95,15 +88,10 @@ impl Wire {
             Failure::credentials(error, &operation).naming_source(source.as_ref())
         })?;
         let Some((name, action)) = operation.permission() else {
-            return self
-                .answer_without_repository(&operation, &caller, request)
-                .await;
+            return self.answer_without_repository(&operation, &caller, request).await;
         };
         let mut conn = self.registry.db.read().await.map_err(crate::Error::from)?;
-        let grant = caller
-            .require(&mut conn, name, action)
-            .await
-            .map_err(crate::Error::from)?;
+        let grant = caller.require(&mut conn, name, action).await.map_err(crate::Error::from)?;
         // Given back before the work begins: no request holds one while it waits for another.
         drop(conn);
         let grant = grant.map_err(|refusal| {
@@ -172,9 +160,7 @@ fn base() -> Response {
 /// An answer without a body, which says so.
 fn empty(status: StatusCode) -> Response {
     let mut response = (status, Body::empty()).into_response();
-    response
-        .headers_mut()
-        .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     response
 }
 

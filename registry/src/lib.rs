@@ -4,6 +4,7 @@
 //! One file per verb. The functions that change something take a
 //! [`Grant`](roadstead_auth::Grant), and begin and commit the transaction themselves.
 
+mod audit;
 mod delete;
 mod error;
 pub mod fsck;
@@ -44,19 +45,10 @@ impl Registry {
     pub async fn new(db: Db, blobs: Blobs, clock: Arc<dyn Clock>, limits: Limits) -> Result<Self> {
         let mut tx = db.begin().await?;
         let fresh = uuid::Uuid::new_v4().to_string();
-        let db_epoch = setting::get_or_set(&mut tx, "db_epoch", &fresh)
-            .await?
-            .into();
+        let db_epoch = setting::get_or_set(&mut tx, "db_epoch", &fresh).await?.into();
         tx.commit().await?;
         let sessions = sessions::Sessions::default();
-        Ok(Self {
-            db,
-            blobs,
-            clock,
-            limits: Arc::new(limits),
-            sessions,
-            db_epoch,
-        })
+        Ok(Self { db, blobs, clock, limits: Arc::new(limits), sessions, db_epoch })
     }
 
     /// What bounds it.

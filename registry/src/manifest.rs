@@ -23,10 +23,7 @@ pub(crate) mod media_type {
 
     /// What clients send when they mean nothing by it.
     pub(super) fn says_nothing(content_type: &str) -> bool {
-        matches!(
-            content_type,
-            "" | "application/json" | "application/octet-stream"
-        )
+        matches!(content_type, "" | "application/json" | "application/octet-stream")
     }
 
     /// The four that we know; None for others.
@@ -91,23 +88,13 @@ type Invalid = String;
 
 impl Descriptor {
     fn named(&self) -> Result<Named, Invalid> {
-        let digest = self
-            .digest
-            .parse()
-            .map_err(|error| format!("{:?}: {error}", self.digest))?;
+        let digest = self.digest.parse().map_err(|error| format!("{:?}: {error}", self.digest))?;
         if i64::try_from(self.size).is_err() {
             return Err(format!("the size of {digest} is out of range"));
         }
-        let foreign = self
-            .media_type
-            .as_deref()
-            .is_some_and(media_type::is_foreign);
+        let foreign = self.media_type.as_deref().is_some_and(media_type::is_foreign);
         let optional = foreign || self.urls.as_ref().is_some_and(|urls| !urls.is_empty());
-        Ok(Named {
-            digest,
-            size: self.size,
-            optional,
-        })
+        Ok(Named { digest, size: self.size, optional })
     }
 }
 
@@ -127,15 +114,8 @@ impl Manifest {
         if described.len() > most.saturating_add(1) {
             return Err(format!("it names more than {most} layers or manifests"));
         }
-        let names = described
-            .into_iter()
-            .map(Descriptor::named)
-            .collect::<Result<_, _>>()?;
-        let subject = document
-            .subject
-            .as_ref()
-            .map(Descriptor::named)
-            .transpose()?;
+        let names = described.into_iter().map(Descriptor::named).collect::<Result<_, _>>()?;
+        let subject = document.subject.as_ref().map(Descriptor::named).transpose()?;
         let annotations = match (&subject, &document.annotations) {
             (Some(_), Some(annotations)) => serde_json::to_string(annotations).ok(),
             _ => None,
@@ -157,9 +137,9 @@ impl Document {
         let header = content_type.split(';').next().unwrap_or_default().trim();
         match self.media_type.as_deref().filter(|body| !body.is_empty()) {
             Some(body) if media_type::says_nothing(header) || header == body => Ok(body.to_owned()),
-            Some(body) => Err(format!(
-                "Content-Type is {header:?} and mediaType in the body {body:?}"
-            )),
+            Some(body) => {
+                Err(format!("Content-Type is {header:?} and mediaType in the body {body:?}"))
+            }
             None if !media_type::says_nothing(header) => Ok(header.to_owned()),
             None if self.manifests.is_some() => Ok(media_type::OCI_INDEX.to_owned()),
             None if self.config.is_some() => Ok(media_type::OCI_MANIFEST.to_owned()),
@@ -178,22 +158,14 @@ impl Document {
         if self.manifests.is_some() {
             return Err("an image manifest must not have manifests".to_owned());
         }
-        let config = self
-            .config
-            .as_ref()
-            .ok_or("an image manifest must have a config")?;
-        Ok(std::iter::once(config)
-            .chain(self.layers.iter().flatten())
-            .collect())
+        let config = self.config.as_ref().ok_or("an image manifest must have a config")?;
+        Ok(std::iter::once(config).chain(self.layers.iter().flatten()).collect())
     }
 
     /// The type that lists of referrers show (distribution-spec, "Listing Referrers").
     fn artifact_type(&self, is_index: bool) -> Option<String> {
         let own = self.artifact_type.clone().filter(|own| !own.is_empty());
-        let config = self
-            .config
-            .as_ref()
-            .and_then(|config| config.media_type.clone());
+        let config = self.config.as_ref().and_then(|config| config.media_type.clone());
         if is_index { own } else { own.or(config) }
     }
 }
@@ -237,16 +209,8 @@ mod tests {
                 media_type::OCI_MANIFEST,
             ),
             ("", image(), media_type::OCI_MANIFEST),
-            (
-                "application/json",
-                with(media_type::DOCKER_MANIFEST),
-                media_type::DOCKER_MANIFEST,
-            ),
-            (
-                "",
-                json!({"schemaVersion": 2, "manifests": []}),
-                media_type::OCI_INDEX,
-            ),
+            ("application/json", with(media_type::DOCKER_MANIFEST), media_type::DOCKER_MANIFEST),
+            ("", json!({"schemaVersion": 2, "manifests": []}), media_type::OCI_INDEX),
         ] {
             assert_eq!(parse(header, &document).unwrap().media_type, expected);
         }
@@ -295,10 +259,7 @@ mod tests {
         assert!(text(&"[".repeat(1_000_000)).is_err());
         // Unknown keys are the client's own, and case matters for nothing there.
         assert!(
-            text(&format!(
-                r#"{start},"custom":1,"annotations":{{"a":"1","A":"2"}}}}"#
-            ))
-            .is_ok()
+            text(&format!(r#"{start},"custom":1,"annotations":{{"a":"1","A":"2"}}}}"#)).is_ok()
         );
     }
 
@@ -319,12 +280,8 @@ mod tests {
             {"mediaType": "c/d", "digest": format!("sha256:{HEX}"), "size": 0, "urls": ["http://x"]},
             descriptor("c/d"),
         ]);
-        let optional: Vec<bool> = parse("", &document)
-            .unwrap()
-            .names
-            .iter()
-            .map(|named| named.optional)
-            .collect();
+        let optional: Vec<bool> =
+            parse("", &document).unwrap().names.iter().map(|named| named.optional).collect();
         assert_eq!(optional, [false, true, true, false]);
         document["layers"] = Value::Null;
         assert_eq!(parse("", &document).unwrap().names.len(), 1);
@@ -339,14 +296,8 @@ mod tests {
         assert_eq!(read.artifact_type.as_deref(), Some("a/b"));
         assert_eq!(read.annotations.as_deref(), Some(r#"{"k":"v"}"#));
         document["artifactType"] = "x/y".into();
-        assert_eq!(
-            parse("", &document).unwrap().artifact_type.as_deref(),
-            Some("x/y")
-        );
+        assert_eq!(parse("", &document).unwrap().artifact_type.as_deref(), Some("x/y"));
         let index = json!({"schemaVersion": 2, "manifests": []});
-        assert_eq!(
-            parse(media_type::OCI_INDEX, &index).unwrap().artifact_type,
-            None
-        );
+        assert_eq!(parse(media_type::OCI_INDEX, &index).unwrap().artifact_type, None);
     }
 }

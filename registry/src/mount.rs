@@ -2,11 +2,11 @@
 
 use roadstead_auth::{Caller, Grant, Refusal};
 use roadstead_model::{Action, Digest, RepositoryId, RepositoryName};
-use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::blob::{self, State};
 use roadstead_storage::tables::link;
 
 use crate::Registry;
+use crate::audit::{self, Change};
 use crate::error::Result;
 use crate::upload::repository_of;
 
@@ -54,8 +54,21 @@ impl Registry {
         Ok(grant.map(|grant| grant.repository()))
     }
 
+    /// With a password, everything that the caller may pull is looked at; with a token, only what
+    /// it names, because a token opens nothing else.
     async fn any_source(&self, caller: &Caller, digest: &Digest) -> Result<Option<RepositoryId>> {
         let mut conn = self.db.read().await?;
+        if let Some(names) = caller.repositories_of_token() {
+            for name in names {
+                let grant = caller.require(&mut conn, &name, Action::Pull).await?;
+                let source = grant.ok().and_then(|grant| grant.repository());
+                let Some(source) = source else { continue };
+                if blob::linked(&mut conn, source, digest).await?.is_some() {
+                    return Ok(Some(source));
+                }
+            }
+            return Ok(None);
+        }
         Ok(link::source(&mut conn, digest, caller.id(), caller.is_sysadmin()).await?)
     }
 
@@ -85,14 +98,9 @@ impl Registry {
         let repository = repository_of(&mut tx, grant, now).await?;
         let lease = now.after(self.limits.lease);
         link::put(&mut tx, grant.project(), repository, found.id, lease).await?;
-        let resource = format!("{}@{digest}", grant.name());
-        let event = Event {
-            project: Some(grant.project()),
-            resource_type: "blob",
-            resource: &resource,
-            operation: "create",
-        };
-        audit::record(&mut tx, grant.caller().actor(), event, now).await?;
+        let which = format!("@{digest}");
+        let change = Change { resource_type: "blob", which: &which, operation: "create" };
+        audit::record(&mut tx, grant, change, now).await?;
         tx.commit().await?;
         Ok(Mounted::Yes)
     }

@@ -28,9 +28,7 @@ impl Registry {
         let unknown = || Error::ManifestUnknown(reference.to_string());
         let found = found.ok_or_else(unknown)?;
         let bytes = if with_bytes {
-            manifest::bytes(&mut conn, found.id)
-                .await?
-                .ok_or_else(unknown)?
+            manifest::bytes(&mut conn, found.id).await?.ok_or_else(unknown)?
         } else {
             Vec::new()
         };
@@ -111,7 +109,5 @@ impl Registry {
 
 /// The repository's row; a repository that nothing was pushed to has none.
 pub(crate) fn known(grant: &Grant) -> Result<RepositoryId> {
-    grant
-        .repository()
-        .ok_or_else(|| Error::NameUnknown(grant.name().to_string()))
+    grant.repository().ok_or_else(|| Error::NameUnknown(grant.name().to_string()))
 }

@@ -7,12 +7,12 @@ use roadstead_auth::Grant;
 use roadstead_model::{
     Algorithm, BlobId, Digest, ManifestId, Reference, RepositoryId, Tag, Timestamp,
 };
-use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::manifest::{self as rows, NewManifest};
-use roadstead_storage::tables::{gc_queue, link, tag};
+use roadstead_storage::tables::{gc_queue, held, link, tag};
 use roadstead_storage::{Error as StorageError, Tx};
 
 use crate::Registry;
+use crate::audit::{self, Change};
 use crate::error::{Error, Result};
 use crate::manifest::Manifest;
 use crate::upload::repository_of;
@@ -62,12 +62,8 @@ impl Registry {
     /// Publishes a manifest, and lets its tags name it. The same push again changes nothing.
     pub(crate) async fn push_manifest(&self, grant: &Grant, push: Push) -> Result<Pushed> {
         let digest = claimed_digest(&push)?;
-        let read = Manifest::parse(
-            &push.content_type,
-            &push.bytes,
-            self.limits.manifest_entries,
-        )
-        .map_err(Error::ManifestInvalid)?;
+        let read = Manifest::parse(&push.content_type, &push.bytes, self.limits.manifest_entries)
+            .map_err(Error::ManifestInvalid)?;
         let mut tags: Vec<Tag> = Vec::new();
         if let Reference::Tag(tag) = &push.reference {
             tags.push(tag.clone());
@@ -83,9 +79,8 @@ impl Registry {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         let repository = repository_of(&mut tx, grant, now).await?;
-        let (id, created) = self
-            .publish(&mut tx, repository, &digest, &read, &push.bytes, now)
-            .await?;
+        let (id, created) =
+            self.publish(&mut tx, repository, &digest, &read, &push.bytes, now).await?;
         let mut changed = created;
         for tag in &tags {
             changed |= set_tag(&mut tx, repository, tag, id, &push.condition, now).await?;
@@ -94,11 +89,7 @@ impl Registry {
             record(&mut tx, grant, &digest, &tags, now).await?;
         }
         tx.commit().await?;
-        Ok(Pushed {
-            digest,
-            subject: read.subject,
-            tags,
-        })
+        Ok(Pushed { digest, subject: read.subject, tags })
     }
 
     /// The row of a manifest, made unless it is there; says whether it was made.
@@ -138,7 +129,7 @@ impl Registry {
             return Ok((id, false));
         };
         hold(tx, repository, id, &resolved).await?;
-        rows::resolve_missing(tx, repository, id, digest).await?;
+        held::resolve_missing(tx, repository, id, digest).await?;
         let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
         rows::count_in_project(tx, repository, size).await?;
         Ok((id, true))
@@ -158,11 +149,8 @@ impl Registry {
         } else {
             std::collections::HashMap::default()
         };
-        let sparse = if read.is_index {
-            self.limits.sparse_indexes
-        } else {
-            self.limits.sparse_images
-        };
+        let sparse =
+            if read.is_index { self.limits.sparse_indexes } else { self.limits.sparse_images };
         let (mut resolved, mut unknown) = (Resolved::default(), Vec::new());
         for named in &read.names {
             let size = if let Some(child) = manifests.get(&named.digest) {
@@ -173,11 +161,8 @@ impl Registry {
                 resolved.blobs.insert(blob.id);
                 blob.size
             } else {
-                let list = if named.optional || sparse {
-                    &mut resolved.missing
-                } else {
-                    &mut unknown
-                };
+                let list =
+                    if named.optional || sparse { &mut resolved.missing } else { &mut unknown };
                 list.push(named.digest.clone());
                 continue;
             };
@@ -193,9 +178,7 @@ impl Registry {
         }
         if resolved.depth > self.limits.manifest_depth {
             let most = self.limits.manifest_depth;
-            return Err(Error::ManifestInvalid(format!(
-                "more than {most} levels of indexes"
-            )));
+            return Err(Error::ManifestInvalid(format!("more than {most} levels of indexes")));
         }
         Ok(resolved)
     }
@@ -210,10 +193,7 @@ fn claimed_digest(push: &Push) -> Result<Digest> {
     if computed == *claimed {
         Ok(computed)
     } else {
-        Err(Error::DigestMismatch {
-            claimed: claimed.clone(),
-            computed,
-        })
+        Err(Error::DigestMismatch { claimed: claimed.clone(), computed })
     }
 }
 
@@ -224,15 +204,15 @@ async fn hold(
     id: ManifestId,
     resolved: &Resolved,
 ) -> Result<()> {
-    let held = rows::hold_blobs(tx, repository, id, resolved.blobs.iter().copied()).await?;
-    let children = rows::hold_children(tx, id, resolved.children.iter().copied()).await?;
-    let counts = (held, children);
+    let blobs = held::hold_blobs(tx, repository, id, resolved.blobs.iter().copied()).await?;
+    let children = held::hold_children(tx, id, resolved.children.iter().copied()).await?;
+    let counts = (blobs, children);
     if counts != (resolved.blobs.len() as u64, resolved.children.len() as u64) {
         // Collected since it was resolved; the client's next attempt is told what is missing.
         return Err(StorageError::Reference.into());
     }
     for digest in &resolved.missing {
-        rows::note_missing(tx, repository, id, digest).await?;
+        held::note_missing(tx, repository, id, digest).await?;
     }
     Ok(())
 }
@@ -249,9 +229,9 @@ async fn set_tag(
     let before = rows::find_tagged(tx, repository, name).await?;
     let met = match (condition, &before) {
         (Condition::Always, _) | (Condition::Absent, None) | (Condition::Present, Some(_)) => true,
-        (Condition::Names(digests), Some(before)) => digests
-            .iter()
-            .any(|digest| digest == before.digest.as_str()),
+        (Condition::Names(digests), Some(before)) => {
+            digests.iter().any(|digest| digest == before.digest.as_str())
+        }
         _ => false,
     };
     if !met {
@@ -276,16 +256,11 @@ async fn record(
     tags: &[Tag],
     now: Timestamp,
 ) -> Result<()> {
-    let mut resource = grant.name().to_string();
+    let mut which = String::new();
     for tag in tags {
-        resource.push_str(&format!(":{tag}"));
+        which.push_str(&format!(":{tag}"));
     }
-    resource.push_str(&format!("@{digest}"));
-    let event = Event {
-        project: Some(grant.project()),
-        resource_type: "artifact",
-        resource: &resource,
-        operation: "create",
-    };
-    Ok(audit::record(tx, grant.caller().actor(), event, now).await?)
+    which.push_str(&format!("@{digest}"));
+    let change = Change { resource_type: "artifact", which: &which, operation: "create" };
+    audit::record(tx, grant, change, now).await
 }

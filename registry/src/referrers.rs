@@ -5,7 +5,7 @@
 
 use roadstead_auth::Grant;
 use roadstead_model::{Digest, ManifestId};
-use roadstead_storage::tables::manifest::{self, Referrer};
+use roadstead_storage::tables::referrer::{self, Referrer};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -55,8 +55,7 @@ impl Registry {
         let (mut page, mut bytes, mut last) = (Referrers::default(), 0, after);
         loop {
             let rows =
-                manifest::referrers(&mut conn, repository, subject, artifact_type, last, BATCH)
-                    .await?;
+                referrer::list(&mut conn, repository, subject, artifact_type, last, BATCH).await?;
             if rows.is_empty() {
                 return Ok(page);
             }
@@ -89,8 +88,6 @@ fn descriptor(row: Referrer) -> Descriptor {
         digest: row.digest,
         size: row.size,
         artifact_type: row.artifact_type,
-        annotations: row
-            .annotations
-            .and_then(|json| RawValue::from_string(json).ok()),
+        annotations: row.annotations.and_then(|json| RawValue::from_string(json).ok()),
     }
 }

@@ -21,20 +21,13 @@ impl Sessions {
     /// None while somebody else writes to the session.
     pub(crate) fn enter(&self, id: UploadId) -> Option<Writing> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.insert(id).then(|| Writing {
-            sessions: self.clone(),
-            id,
-        })
+        open.insert(id).then(|| Writing { sessions: self.clone(), id })
     }
 }
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        let mut open = self
-            .sessions
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.sessions.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.remove(&self.id);
     }
 }

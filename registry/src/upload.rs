@@ -5,13 +5,13 @@ use roadstead_auth::Grant;
 use roadstead_model::{
     Algorithm, BlobId, Digest, ObjectKey, PrincipalId, RepositoryId, Timestamp, UploadId,
 };
-use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::blob::{self, State};
 use roadstead_storage::tables::upload::{self, Owner, Upload};
 use roadstead_storage::tables::{link, repository, tombstone};
 use roadstead_storage::{ContentHash, Error as StorageError, Tx};
 
 use crate::Registry;
+use crate::audit::{self, Change};
 use crate::error::{Error, Progress, Result};
 
 mod receive;
@@ -60,10 +60,7 @@ struct Session {
 
 impl Session {
     fn progress(&self) -> Progress {
-        Progress {
-            id: self.row.id,
-            received: self.row.received,
-        }
+        Progress { id: self.row.id, received: self.row.received }
     }
 }
 
@@ -91,17 +88,11 @@ impl Registry {
             return Err(Error::TooManyUploads);
         }
         let repository = repository_of(&mut tx, grant, now).await?;
-        let owner = Owner {
-            repository,
-            principal,
-        };
+        let owner = Owner { repository, principal };
         let expires_at = now.after(self.limits.upload_expiry);
         upload::insert(&mut tx, &row, owner, now, expires_at).await?;
         tx.commit().await?;
-        Ok(Progress {
-            id: row.id,
-            received: 0,
-        })
+        Ok(Progress { id: row.id, received: 0 })
     }
 
     /// How far a session is.
@@ -120,10 +111,7 @@ impl Registry {
         let (Some(repository), Some(principal)) = (grant.repository(), grant.principal()) else {
             return Ok(None);
         };
-        let owner = Owner {
-            repository,
-            principal,
-        };
+        let owner = Owner { repository, principal };
         let mut conn = self.db.read().await?;
         let row = upload::find(&mut conn, id, owner, self.clock.now()).await?;
         Ok(row.map(|row| Session { row, owner }))
@@ -172,10 +160,7 @@ impl Registry {
     ) -> Result<Received> {
         let row = &session.row;
         let hash = self.hash_of(row, algorithm).await?;
-        let staged = self
-            .blobs
-            .stage(&row.key, row.received, hash.clone())
-            .await?;
+        let staged = self.blobs.stage(&row.key, row.received, hash.clone()).await?;
         let received = receive(&self.blobs, staged, body, expected).await;
         if received.is_err()
             && let Err(error) = self.blobs.stage(&row.key, row.received, hash).await
@@ -195,17 +180,12 @@ impl Registry {
     ) -> Result<Progress> {
         let expected = chunk.expected()?;
         let session = self.session(grant, id).await?.ok_or(Error::UploadUnknown)?;
-        let writing = self
-            .sessions
-            .enter(id)
-            .ok_or(Error::UploadBusy(session.progress()))?;
+        let writing = self.sessions.enter(id).ok_or(Error::UploadBusy(session.progress()))?;
         // Looked up again: another writer may have moved it before we entered.
         let session = self.session(grant, id).await?.ok_or(Error::UploadUnknown)?;
         chunk.begins_at(session.progress())?;
         self.blobs.require_space(expected.unwrap_or(0)).await?;
-        let received = self
-            .take_in(&session, session.row.algorithm, body, expected)
-            .await?;
+        let received = self.take_in(&session, session.row.algorithm, body, expected).await?;
         let (staged, cut) = match received {
             Received::Whole(staged) => (staged, None),
             // A cut stream keeps what arrived: its client may ask how far it came and go on.
@@ -216,10 +196,7 @@ impl Registry {
             Ok(staged) => staged,
             Err(error) => return self.poison(&session, error).await,
         };
-        let progress = Progress {
-            id,
-            received: staged.offset(),
-        };
+        let progress = Progress { id, received: staged.offset() };
         self.advance(&session, progress, staged.hash()).await?;
         drop(writing);
         cut.map_or(Ok(progress), |cut| Err(cut.into()))
@@ -251,10 +228,7 @@ impl Registry {
         let Some(session) = self.session(grant, id).await? else {
             return self.finished_before(grant, digest).await;
         };
-        let _writing = self
-            .sessions
-            .enter(id)
-            .ok_or(Error::UploadBusy(session.progress()))?;
+        let _writing = self.sessions.enter(id).ok_or(Error::UploadBusy(session.progress()))?;
         let Some(session) = self.session(grant, id).await? else {
             return self.finished_before(grant, digest).await;
         };
@@ -268,10 +242,7 @@ impl Registry {
         let (size, computed) = (staged.offset(), staged.hash().clone().finish());
         if computed != *digest {
             self.abandon(&session).await?;
-            return Err(Error::DigestMismatch {
-                claimed: digest.clone(),
-                computed,
-            });
+            return Err(Error::DigestMismatch { claimed: digest.clone(), computed });
         }
         if let Err(error) = self.blobs.publish(&session.row.key, staged, digest).await {
             return self.poison(&session, error).await;
@@ -311,30 +282,15 @@ impl Registry {
                 return Err(Error::UploadUnknown);
             }
             let key = &session.row.key;
-            let Some(id) = self
-                .adopt(&mut tx, digest, size, key, damaged.as_ref())
-                .await?
-            else {
+            let Some(id) = self.adopt(&mut tx, digest, size, key, damaged.as_ref()).await? else {
                 // Collected between the two statements; the next round inserts it.
                 continue;
             };
             let lease = now.after(self.limits.lease);
-            link::put(
-                &mut tx,
-                grant.project(),
-                session.owner.repository,
-                id,
-                lease,
-            )
-            .await?;
-            let resource = format!("{}@{digest}", grant.name());
-            let event = Event {
-                project: Some(grant.project()),
-                resource_type: "blob",
-                resource: &resource,
-                operation: "create",
-            };
-            audit::record(&mut tx, grant.caller().actor(), event, now).await?;
+            link::put(&mut tx, grant.project(), session.owner.repository, id, lease).await?;
+            let which = format!("@{digest}");
+            let change = Change { resource_type: "blob", which: &which, operation: "create" };
+            audit::record(&mut tx, grant, change, now).await?;
             return Ok(tx.commit().await?);
         }
     }

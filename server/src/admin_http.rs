@@ -42,11 +42,7 @@ async fn ready(State(watched): State<Watched>) -> Response {
         Ok(_) => "ok".into_response(),
         Err(error) => {
             tracing::error!(%error, "the database is not ready");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the database is not available",
-            )
-                .into_response()
+            (StatusCode::SERVICE_UNAVAILABLE, "the database is not available").into_response()
         }
     }
 }

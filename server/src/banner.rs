@@ -25,25 +25,14 @@ fn write(
     generated: Option<&Generated<'_>>,
 ) -> std::fmt::Result {
     let host = url.split_once("://").map_or(url, |(_, host)| host);
-    writeln!(
-        text,
-        "Roadstead {} is ready at {url}",
-        env!("CARGO_PKG_VERSION")
-    )?;
+    writeln!(text, "Roadstead {} is ready at {url}", env!("CARGO_PKG_VERSION"))?;
     writeln!(text, "  data directory  {}", data_dir.display())?;
     writeln!(text, "  user name       admin")?;
     if let Some(Generated { password, file }) = generated {
         writeln!(text, "  password        {password}")?;
-        writeln!(
-            text,
-            "                  (shown once; also in {})",
-            file.display()
-        )?;
+        writeln!(text, "                  (shown once; also in {})", file.display())?;
     }
     writeln!(text, "Next:")?;
     writeln!(text, "  docker login {host} -u admin")?;
-    writeln!(
-        text,
-        "  docker tag IMAGE {host}/library/IMAGE && docker push {host}/library/IMAGE"
-    )
+    writeln!(text, "  docker tag IMAGE {host}/library/IMAGE && docker push {host}/library/IMAGE")
 }

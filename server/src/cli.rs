@@ -12,12 +12,7 @@ use crate::{fsck, serve, telemetry};
 
 /// A private registry for container images and every other OCI artifact.
 #[derive(Debug, Parser)]
-#[command(
-    name = "roadstead",
-    version,
-    arg_required_else_help = true,
-    max_term_width = 100
-)]
+#[command(name = "roadstead", version, arg_required_else_help = true, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -94,18 +89,13 @@ impl Options {
 /// Runs a command.
 pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let loaded = cli.options.load()?;
-    if let Command::Config {
-        command: ConfigCommand::Show,
-    } = &cli.command
-    {
+    if let Command::Config { command: ConfigCommand::Show } = &cli.command {
         print!("{}", loaded.show());
         return Ok(ExitCode::SUCCESS);
     }
     let config = Config::from_settings(&loaded)?;
     telemetry::start(&config.log, config.log_format)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match &cli.command {
             Command::Serve => serve::run(config).await,

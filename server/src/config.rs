@@ -93,9 +93,7 @@ impl Config {
 
 fn external_url(text: &str) -> Result<String, &'static str> {
     let text = text.trim_end_matches('/');
-    let host = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     match host {
         _ if text.is_empty() => Ok(String::new()),
         Some(host) if !host.is_empty() && !host.contains('/') => Ok(text.to_owned()),
@@ -104,19 +102,13 @@ fn external_url(text: &str) -> Result<String, &'static str> {
 }
 
 fn connections(text: &str) -> Result<u32, &'static str> {
-    let number = text
-        .parse()
-        .ok()
-        .filter(|number| (1..=1000).contains(number));
+    let number = text.parse().ok().filter(|number| (1..=1000).contains(number));
     number.ok_or("must be a number from 1 to 1000")
 }
 
 fn database_url(loaded: &Loaded, data_dir: &std::path::Path) -> anyhow::Result<String> {
     match loaded.text("database_url") {
-        "" => Ok(format!(
-            "sqlite:{}",
-            data_dir.join("roadstead.db").display()
-        )),
+        "" => Ok(format!("sqlite:{}", data_dir.join("roadstead.db").display())),
         url if url.starts_with("sqlite:") => Ok(url.to_owned()),
         // Not printed: it may carry a password.
         _ => bail!("database_url: this version keeps its data in SQLite only; use sqlite:<path>"),
@@ -137,9 +129,6 @@ fn tls(loaded: &Loaded) -> anyhow::Result<Option<TlsFiles>> {
     match (loaded.text("tls_cert"), loaded.text("tls_key")) {
         ("", "") => Ok(None),
         ("", _) | (_, "") => bail!("tls_cert and tls_key must be set together"),
-        (cert, key) => Ok(Some(TlsFiles {
-            cert: cert.into(),
-            key: key.into(),
-        })),
+        (cert, key) => Ok(Some(TlsFiles { cert: cert.into(), key: key.into() })),
     }
 }

@@ -18,13 +18,9 @@ impl DataDir {
     /// Makes the directory if needed and takes it.
     pub(crate) fn take(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .with_context(|| {
-                format!("cannot make the data directory {shown}; set ROADSTEAD_DATA_DIR to another")
-            })?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
+            format!("cannot make the data directory {shown}; set ROADSTEAD_DATA_DIR to another")
+        })?;
         let lock = File::options()
             .create(true)
             .truncate(false)
@@ -38,10 +34,7 @@ impl DataDir {
                 )
             })?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => bail!(
                 "the data directory {shown} is in use by another roadstead; stop that one, or set \
                  ROADSTEAD_DATA_DIR to another"
@@ -65,11 +58,8 @@ impl DataDir {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
-            let mut file = File::options()
-                .create_new(true)
-                .write(true)
-                .mode(0o600)
-                .open(&temporary)?;
+            let mut file =
+                File::options().create_new(true).write(true).mode(0o600).open(&temporary)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
             fs::rename(&temporary, &path)?;

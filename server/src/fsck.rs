@@ -30,9 +30,5 @@ pub(crate) async fn run(config: &Config, deep: bool, json: bool) -> anyhow::Resu
             report.faults.len()
         );
     }
-    Ok(if report.faults.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if report.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

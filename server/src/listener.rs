@@ -30,16 +30,14 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// Binds an address.
 pub(crate) async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
-                "{address} is taken by another program; set {setting} to another address, \
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "{address} is taken by another program; set {setting} to another address, \
              for example {}:0 for any free port",
-                address.ip()
-            ),
-            _ => anyhow::anyhow!("cannot listen on {address} ({setting}): {error}"),
-        })
+            address.ip()
+        ),
+        _ => anyhow::anyhow!("cannot listen on {address} ({setting}): {error}"),
+    })
 }
 
 /// Serves until `stop`, then lets running requests finish for at most `drain`.
@@ -70,10 +68,7 @@ pub(crate) async fn serve(
         }
     }
     drop(listener);
-    if tokio::time::timeout(drain, connections.shutdown())
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(drain, connections.shutdown()).await.is_err() {
         tracing::warn!("some requests did not finish in time and are cut off");
     }
     Ok(())
@@ -120,8 +115,5 @@ async fn http(
         router.clone().oneshot(request)
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    watcher
-        .watch(connection.into_owned())
-        .await
-        .map_err(|error| anyhow::anyhow!("{error}"))
+    watcher.watch(connection.into_owned()).await.map_err(|error| anyhow::anyhow!("{error}"))
 }

@@ -56,17 +56,8 @@ impl Metrics {
             "Time until the head of the answer",
             durations.clone(),
         );
-        registry.register(
-            "http_requests_running",
-            "Requests being answered",
-            running.clone(),
-        );
-        Arc::new(Self {
-            registry,
-            requests,
-            durations,
-            running,
-        })
+        registry.register("http_requests_running", "Requests being answered", running.clone());
+        Arc::new(Self { registry, requests, durations, running })
     }
 
     /// Counts a request as running until the answer is dropped.
@@ -94,15 +85,9 @@ impl Metrics {
             | Method::OPTIONS => method.to_string(),
             _ => "other".to_owned(),
         };
-        let labels = Labels {
-            method,
-            route,
-            code: status.as_u16(),
-        };
+        let labels = Labels { method, route, code: status.as_u16() };
         self.requests.get_or_create(&labels).inc();
-        self.durations
-            .get_or_create(&Route { route })
-            .observe(elapsed.as_secs_f64());
+        self.durations.get_or_create(&Route { route }).observe(elapsed.as_secs_f64());
     }
 
     /// All figures as `OpenMetrics` text.

@@ -25,14 +25,8 @@ pub(crate) async fn observe(
 ) -> Response {
     let started = Instant::now();
     let id = request_id(&request);
-    let address = request
-        .extensions()
-        .get::<Peer>()
-        .map(|peer| peer.0.ip().to_string());
-    let origin = Origin {
-        address: address.unwrap_or_default(),
-        request_id: id.clone(),
-    };
+    let address = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_string());
+    let origin = Origin { address: address.unwrap_or_default(), request_id: id.clone() };
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     request.extensions_mut().insert(origin.clone());
     let running = metrics.running();
@@ -57,16 +51,11 @@ pub(crate) async fn observe(
 
 /// The client's id, if it is short and plain; otherwise a fresh one.
 fn request_id(request: &Request) -> String {
-    let given = request
-        .headers()
-        .get(REQUEST_ID)
-        .and_then(|id| id.to_str().ok());
+    let given = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
     let plain = |id: &&str| {
         !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(|b| b.is_ascii_graphic())
     };
-    given
-        .filter(plain)
-        .map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+    given.filter(plain).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
 }
 
 /// A panic is a bug; the client is told that something failed, and nothing more.

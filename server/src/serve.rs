@@ -70,10 +70,7 @@ pub(crate) async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
         ));
     }
     let file = data_dir.file(ADMIN_PASSWORD_FILE);
-    let generated = password.as_ref().map(|password| Generated {
-        password,
-        file: &file,
-    });
+    let generated = password.as_ref().map(|password| Generated { password, file: &file });
     banner::print(&config.url(), &config.data_dir, generated.as_ref());
     stop_on_signal(stop.clone())?;
     let router = router(&config, parts, metrics);
@@ -88,25 +85,12 @@ async fn open(config: &Config, data_dir: &DataDir) -> anyhow::Result<Parts> {
     let db = Db::open(&config.database_url, config.database_connections)
         .await
         .context("cannot open the database")?;
-    let blobs = Blobs::open(config.blobs.clone())
-        .await
-        .context("cannot open the blob store")?;
+    let blobs = Blobs::open(config.blobs.clone()).await.context("cannot open the blob store")?;
     let secret = secret_key(config, data_dir)?;
     let auth = Auth::new(db.clone(), &secret, clock.clone()).await?;
-    let registry = Registry::new(
-        db.clone(),
-        blobs.clone(),
-        clock.clone(),
-        config.limits.clone(),
-    )
-    .await?;
-    Ok(Parts {
-        db,
-        blobs,
-        auth,
-        registry,
-        clock,
-    })
+    let registry =
+        Registry::new(db.clone(), blobs.clone(), clock.clone(), config.limits.clone()).await?;
+    Ok(Parts { db, blobs, auth, registry, clock })
 }
 
 /// The configured key, the one that was generated before, or a new one.
@@ -169,11 +153,7 @@ fn random_password() -> anyhow::Result<String> {
 fn router(config: &Config, parts: Parts, metrics: Arc<Metrics>) -> Router {
     let (api, _) = roadstead_api::routes(parts.db, parts.auth.clone(), parts.clock, &config.url());
     Router::new()
-        .merge(roadstead_registry::http::routes(
-            parts.registry,
-            parts.auth.clone(),
-            config.https(),
-        ))
+        .merge(roadstead_registry::http::routes(parts.registry, parts.auth.clone(), config.https()))
         .merge(roadstead_auth::http::routes(parts.auth))
         .merge(api)
         .layer(CatchPanicLayer::custom(request::panicked))

@@ -15,129 +15,48 @@ pub(crate) struct Setting {
 }
 
 const fn setting(key: &'static str, default: &'static str, help: &'static str) -> Setting {
-    Setting {
-        key,
-        default,
-        secret: false,
-        help,
-    }
+    Setting { key, default, secret: false, help }
 }
 
 const fn secret(key: &'static str, help: &'static str) -> Setting {
-    Setting {
-        key,
-        default: "",
-        secret: true,
-        help,
-    }
+    Setting { key, default: "", secret: true, help }
 }
 
 /// Every setting there is.
 pub(crate) const SETTINGS: &[Setting] = &[
-    setting(
-        "listen",
-        "127.0.0.1:8080",
-        "the address that clients and browsers use",
-    ),
+    setting("listen", "127.0.0.1:8080", "the address that clients and browsers use"),
     setting(
         "admin_listen",
         "127.0.0.1:8081",
         "the address for health and metrics; \"off\" for none",
     ),
-    setting(
-        "data_dir",
-        "data",
-        "the database, the blobs and the generated secrets",
-    ),
-    setting(
-        "external_url",
-        "",
-        "the address that clients reach the server at, behind a proxy",
-    ),
-    setting(
-        "database_url",
-        "",
-        "sqlite:<path>; a file in the data directory when empty",
-    ),
-    setting(
-        "database_connections",
-        "8",
-        "how many connections read at once",
-    ),
-    setting(
-        "storage_url",
-        "",
-        "file:<path>; a directory in the data directory when empty",
-    ),
-    secret(
-        "admin_password",
-        "the administrator's first password; generated when empty",
-    ),
+    setting("data_dir", "data", "the database, the blobs and the generated secrets"),
+    setting("external_url", "", "the address that clients reach the server at, behind a proxy"),
+    setting("database_url", "", "sqlite:<path>; a file in the data directory when empty"),
+    setting("database_connections", "8", "how many connections read at once"),
+    setting("storage_url", "", "file:<path>; a directory in the data directory when empty"),
+    secret("admin_password", "the administrator's first password; generated when empty"),
     secret(
         "secret_key",
         "32 bytes in base64 that seal secrets in the database; generated when empty",
     ),
-    setting(
-        "tls_cert",
-        "",
-        "a file with the certificate chain in PEM; https when set",
-    ),
+    setting("tls_cert", "", "a file with the certificate chain in PEM; https when set"),
     setting("tls_key", "", "a file with the private key in PEM"),
-    setting(
-        "log",
-        "info",
-        "error, warn, info, debug, trace, or a filter as of tracing",
-    ),
-    setting(
-        "log_format",
-        "auto",
-        "text, json, or auto: text on a terminal, json elsewhere",
-    ),
-    setting(
-        "drain_timeout",
-        "25s",
-        "how long running requests may take to finish after SIGTERM",
-    ),
-    setting(
-        "sparse_indexes",
-        "false",
-        "accept indexes whose manifests were not pushed",
-    ),
-    setting(
-        "sparse_images",
-        "false",
-        "accept images whose blobs were not pushed",
-    ),
-    setting(
-        "upload_expiry",
-        "24h",
-        "how long an upload session lives after its last bytes",
-    ),
-    setting(
-        "body_idle_timeout",
-        "60s",
-        "how long a client may send nothing inside of a body",
-    ),
-    setting(
-        "blob_lease",
-        "24h",
-        "how long a pushed blob stays without a manifest that names it",
-    ),
-    setting(
-        "deletion_grace",
-        "24h",
-        "how long bytes stay after nothing refers to them any more",
-    ),
+    setting("log", "info", "error, warn, info, debug, trace, or a filter as of tracing"),
+    setting("log_format", "auto", "text, json, or auto: text on a terminal, json elsewhere"),
+    setting("drain_timeout", "25s", "how long running requests may take to finish after SIGTERM"),
+    setting("sparse_indexes", "false", "accept indexes whose manifests were not pushed"),
+    setting("sparse_images", "false", "accept images whose blobs were not pushed"),
+    setting("upload_expiry", "24h", "how long an upload session lives after its last bytes"),
+    setting("body_idle_timeout", "60s", "how long a client may send nothing inside of a body"),
+    setting("blob_lease", "24h", "how long a pushed blob stays without a manifest that names it"),
+    setting("deletion_grace", "24h", "how long bytes stay after nothing refers to them any more"),
     setting(
         "verify_after",
         "24h",
         "how old a blob's last verification may be to serve it unhashed",
     ),
-    setting(
-        "job_interval",
-        "60s",
-        "how often background work looks for something to do",
-    ),
+    setting("job_interval", "60s", "how often background work looks for something to do"),
 ];
 
 /// A value and where it comes from.
@@ -164,11 +83,7 @@ fn load_from(
 ) -> anyhow::Result<Loaded> {
     let mut loaded = Loaded(BTreeMap::new());
     for setting in SETTINGS {
-        loaded.put(
-            setting.key,
-            setting.default.to_owned(),
-            "default".to_owned(),
-        )?;
+        loaded.put(setting.key, setting.default.to_owned(), "default".to_owned())?;
     }
     let standard = Path::new("roadstead.toml");
     if let Some(path) = file.or_else(|| standard.exists().then_some(standard)) {
@@ -245,9 +160,7 @@ impl Loaded {
         let text = self.text(key);
         parse(text).map_err(|error| {
             let origin = self.0.get(key).map_or("", |value| value.origin.as_str());
-            let redacted = SETTINGS
-                .iter()
-                .any(|setting| setting.key == key && setting.secret);
+            let redacted = SETTINGS.iter().any(|setting| setting.key == key && setting.secret);
             let shown = if redacted { "***" } else { text };
             anyhow::anyhow!("{key} = {shown:?} ({origin}): {error}")
         })
@@ -283,11 +196,8 @@ mod tests {
     fn flags_win_over_variables_over_the_file_over_defaults() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("roadstead.toml");
-        std::fs::write(
-            &path,
-            "listen = 'file:1'\ndata_dir = 'file'\nsparse_images = true",
-        )
-        .unwrap();
+        std::fs::write(&path, "listen = 'file:1'\ndata_dir = 'file'\nsparse_images = true")
+            .unwrap();
         let variable = |name: &str| match name {
             "ROADSTEAD_DATA_DIR" => Some("variable".to_owned()),
             "ROADSTEAD_LOG" => Some("debug".to_owned()),
@@ -300,11 +210,7 @@ mod tests {
         assert_eq!(loaded.text("data_dir"), "variable");
         assert_eq!(loaded.text("log"), "warn");
         assert_eq!(loaded.text("tls_cert"), "");
-        assert!(
-            loaded
-                .show()
-                .contains("data_dir = \"variable\"  # from ROADSTEAD_DATA_DIR")
-        );
+        assert!(loaded.show().contains("data_dir = \"variable\"  # from ROADSTEAD_DATA_DIR"));
     }
 
     #[test]
@@ -312,13 +218,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("roadstead.toml");
         std::fs::write(&path, "listne = 'x'").unwrap();
-        let error = load_from(Some(&path), &[], nothing)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("roadstead.toml") && error.contains("listne"),
-            "{error}"
-        );
+        let error = load_from(Some(&path), &[], nothing).unwrap_err().to_string();
+        assert!(error.contains("roadstead.toml") && error.contains("listne"), "{error}");
         let flags = [("nonsense".to_owned(), String::new())];
         assert!(load_from(None, &flags, nothing).is_err());
     }
@@ -335,10 +236,7 @@ mod tests {
         assert_eq!(loaded.text("admin_password"), "hunter2-canary");
         assert!(!loaded.show().contains("canary"));
         let refuse = |_: &str| Err::<(), _>("no good");
-        let error = loaded
-            .parse("admin_password", refuse)
-            .unwrap_err()
-            .to_string();
+        let error = loaded.parse("admin_password", refuse).unwrap_err().to_string();
         assert!(!error.contains("canary"), "{error}");
     }
 }

@@ -69,10 +69,8 @@ impl Db {
             // NORMAL would lose acknowledged commits when the power fails.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(SQLITE_BUSY);
-        let migration = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options.clone())
-            .await?;
+        let migration =
+            SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await?;
         migrate::sqlite(&migration).await?;
         migration.close().await;
         let writer = Writer::open(options.clone()).await?;
@@ -114,9 +112,7 @@ impl Db {
     pub async fn snapshot(&self) -> Result<Tx> {
         Ok(Tx(Conn(match &self.0 {
             Engine::Postgres { reader, .. } => Inner::PostgresTx(
-                reader
-                    .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                    .await?,
+                reader.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
             ),
             Engine::Sqlite { reader, .. } => Inner::SqliteSnapshot(reader.begin().await?),
         })))
@@ -189,11 +185,7 @@ impl Conn {
     pub fn query_holding(&mut self, sql: &'static str, table: &'static str) -> Query<'_> {
         let postgres = self.is_postgres();
         let query = self.query(sql);
-        if postgres {
-            query.push(" FOR KEY SHARE OF ").push(table)
-        } else {
-            query
-        }
+        if postgres { query.push(" FOR KEY SHARE OF ").push(table) } else { query }
     }
 
     fn is_postgres(&self) -> bool {
@@ -213,15 +205,10 @@ impl Conn {
             .map(|(line,)| line)
             .filter(|line| line != "ok")
             .collect();
-        let orphans: Vec<(String, Option<i64>)> = self
-            .query("SELECT \"table\", rowid FROM pragma_foreign_key_check")
-            .fetch_all()
-            .await?;
+        let orphans: Vec<(String, Option<i64>)> =
+            self.query("SELECT \"table\", rowid FROM pragma_foreign_key_check").fetch_all().await?;
         faults.extend(orphans.into_iter().map(|(table, row)| {
-            format!(
-                "row {} of {table} references nothing",
-                row.unwrap_or_default()
-            )
+            format!("row {} of {table} references nothing", row.unwrap_or_default())
         }));
         Ok(faults)
     }
@@ -230,10 +217,9 @@ impl Conn {
 impl From<sqlx::migrate::MigrateError> for Error {
     fn from(error: sqlx::migrate::MigrateError) -> Self {
         match error {
-            sqlx::migrate::MigrateError::VersionMissing(found) => Self::NewerSchema {
-                found,
-                known: migrate::newest(),
-            },
+            sqlx::migrate::MigrateError::VersionMissing(found) => {
+                Self::NewerSchema { found, known: migrate::newest() }
+            }
             other => Self::Database(other.into()),
         }
     }

@@ -83,10 +83,7 @@ impl Error {
     }
 
     pub(crate) fn inconsistent(table: &'static str, what: impl std::fmt::Display) -> Self {
-        Self::Inconsistent {
-            table,
-            what: format!("{what}"),
-        }
+        Self::Inconsistent { table, what: format!("{what}") }
     }
 }
 

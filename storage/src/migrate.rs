@@ -57,21 +57,14 @@ pub(crate) async fn sqlite(pool: &SqlitePool) -> Result<()> {
 
 /// Refuses a schema that is not this program's, without touching it.
 pub(crate) async fn check_sqlite(pool: &SqlitePool) -> Result<()> {
-    let (found,): (i64,) = sqlx::query_as("SELECT MAX(version) FROM _sqlx_migrations")
-        .fetch_one(pool)
-        .await?;
+    let (found,): (i64,) =
+        sqlx::query_as("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(pool).await?;
     match found.cmp(&newest()) {
         std::cmp::Ordering::Equal => Ok(()),
-        std::cmp::Ordering::Greater => Err(Error::NewerSchema {
-            found,
-            known: newest(),
-        }),
+        std::cmp::Ordering::Greater => Err(Error::NewerSchema { found, known: newest() }),
         std::cmp::Ordering::Less => Err(Error::inconsistent(
             "_sqlx_migrations",
-            format!(
-                "schema {found} is older than {}; start the server once",
-                newest()
-            ),
+            format!("schema {found} is older than {}; start the server once", newest()),
         )),
     }
 }

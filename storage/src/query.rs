@@ -50,11 +50,7 @@ pub struct Query<'c> {
 
 impl<'c> Query<'c> {
     pub(crate) fn new(sql: &'static str, bound: Bound<'c>) -> Self {
-        Self {
-            sql: Cow::Borrowed(sql),
-            bound,
-            failure: None,
-        }
+        Self { sql: Cow::Borrowed(sql), bound, failure: None }
     }
 
     /// Binds the next `$n`.
@@ -111,37 +107,29 @@ impl<'c> Query<'c> {
         let (sql, bound) = self.finish()?;
         Ok(match bound {
             Bound::Postgres(conn, arguments) => {
-                sqlx::query_as_with(sql, arguments)
-                    .fetch_optional(conn)
-                    .await?
+                sqlx::query_as_with(sql, arguments).fetch_optional(conn).await?
             }
             Bound::Sqlite(conn, arguments) => {
-                sqlx::query_as_with(sql, arguments)
-                    .fetch_optional(conn)
-                    .await?
+                sqlx::query_as_with(sql, arguments).fetch_optional(conn).await?
             }
         })
     }
 
     /// Runs a statement that always answers with one row.
     pub async fn fetch_one<T: Record>(self) -> Result<T> {
-        self.fetch_optional()
-            .await?
-            .ok_or(Error::Database(sqlx::Error::RowNotFound))
+        self.fetch_optional().await?.ok_or(Error::Database(sqlx::Error::RowNotFound))
     }
 
     /// Runs the statement and returns how many rows it changed.
     pub async fn execute(self) -> Result<u64> {
         let (sql, bound) = self.finish()?;
         Ok(match bound {
-            Bound::Postgres(conn, arguments) => sqlx::query_with(sql, arguments)
-                .execute(conn)
-                .await?
-                .rows_affected(),
-            Bound::Sqlite(conn, arguments) => sqlx::query_with(sql, arguments)
-                .execute(conn)
-                .await?
-                .rows_affected(),
+            Bound::Postgres(conn, arguments) => {
+                sqlx::query_with(sql, arguments).execute(conn).await?.rows_affected()
+            }
+            Bound::Sqlite(conn, arguments) => {
+                sqlx::query_with(sql, arguments).execute(conn).await?.rows_affected()
+            }
         })
     }
 
@@ -175,9 +163,7 @@ impl<'c> Query<'c> {
 
 fn highest_placeholder(sql: &str) -> usize {
     let number = |rest: &str| {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(rest.len());
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         rest[..digits].parse().ok()
     };
     sql.split('$').skip(1).filter_map(number).max().unwrap_or(0)

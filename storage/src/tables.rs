@@ -5,10 +5,12 @@
 pub mod audit;
 pub mod blob;
 pub mod gc_queue;
+pub mod held;
 pub mod link;
 pub mod manifest;
 pub mod principal;
 pub mod project;
+pub mod referrer;
 pub mod refresh_token;
 pub mod repository;
 pub mod setting;

@@ -37,11 +37,7 @@ struct Group {
 impl Writer {
     pub(crate) async fn open(options: SqliteConnectOptions) -> Result<Arc<Self>> {
         let connection = options.connect().await?;
-        let group = Group {
-            connection: Some(connection),
-            open: false,
-            committed: Vec::new(),
-        };
+        let group = Group { connection: Some(connection), open: false, committed: Vec::new() };
         Ok(Arc::new(Self {
             options,
             group: Arc::new(Mutex::new(group)),
@@ -57,10 +53,7 @@ impl Writer {
             let mut group = self.group.clone().lock_owned().await;
             self.waiting.fetch_sub(1, Ordering::SeqCst);
             match group.enter(&self.options).await {
-                Ok(()) => Ok(WriterTx {
-                    group: Some(group),
-                    writer: self,
-                }),
+                Ok(()) => Ok(WriterTx { group: Some(group), writer: self }),
                 Err(error) => {
                     group.fail(&error);
                     Err(error)
@@ -90,10 +83,8 @@ impl Group {
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<()> {
-        let connection = self
-            .connection
-            .as_mut()
-            .ok_or_else(|| Error::Batch("not connected".to_owned()))?;
+        let connection =
+            self.connection.as_mut().ok_or_else(|| Error::Batch("not connected".to_owned()))?;
         sqlx::query(sql).execute(connection).await?;
         Ok(())
     }
@@ -152,9 +143,7 @@ impl WriterTx {
                 group.flush().await;
             }
         });
-        receiver
-            .await
-            .map_err(|_| Error::Batch("the writer stopped".to_owned()))?
+        receiver.await.map_err(|_| Error::Batch("the writer stopped".to_owned()))?
     }
 }
 
@@ -187,20 +176,14 @@ impl Deref for WriterTx {
 
     #[allow(clippy::expect_used)]
     fn deref(&self) -> &SqliteConnection {
-        self.group
-            .as_ref()
-            .and_then(|g| g.connection.as_ref())
-            .expect("an open transaction")
+        self.group.as_ref().and_then(|g| g.connection.as_ref()).expect("an open transaction")
     }
 }
 
 impl DerefMut for WriterTx {
     #[allow(clippy::expect_used)]
     fn deref_mut(&mut self) -> &mut SqliteConnection {
-        self.group
-            .as_mut()
-            .and_then(|g| g.connection.as_mut())
-            .expect("an open transaction")
+        self.group.as_mut().and_then(|g| g.connection.as_mut()).expect("an open transaction")
     }
 }
 
@@ -227,11 +210,7 @@ mod tests {
 
     async fn count(db: &Db) -> i64 {
         let mut conn = db.read().await.unwrap();
-        conn.query("SELECT COUNT(*) FROM setting")
-            .fetch_one::<(i64,)>()
-            .await
-            .unwrap()
-            .0
+        conn.query("SELECT COUNT(*) FROM setting").fetch_one::<(i64,)>().await.unwrap().0
     }
 
     #[tokio::test]
@@ -264,10 +243,7 @@ mod tests {
             async move { drop(db.begin().await.unwrap()) }
         });
         tokio::time::sleep(Duration::from_millis(20)).await;
-        tokio::time::timeout(Duration::from_secs(5), first.commit())
-            .await
-            .unwrap()
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(5), first.commit()).await.unwrap().unwrap();
         assert_eq!(count(&db).await, 1);
         second.await.unwrap();
     }

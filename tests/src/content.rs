@@ -7,9 +7,7 @@ use sha2::{Digest as _, Sha256, Sha512};
 
 /// A generator whose seed is printed, or taken from `ROADSTEAD_TEST_SEED` to repeat a run.
 pub fn rng() -> StdRng {
-    let seed = std::env::var("ROADSTEAD_TEST_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
+    let seed = std::env::var("ROADSTEAD_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or_else(rand::random);
     println!("seed: ROADSTEAD_TEST_SEED={seed}");
     StdRng::seed_from_u64(seed)

@@ -22,31 +22,20 @@ impl Server {
 
     /// Talks to the server with these credentials.
     pub fn person(&self, name: &str, password: &str) -> Person {
-        Person {
-            credentials: Some((name.to_owned(), password.to_owned())),
-            ..self.nobody()
-        }
+        Person { credentials: Some((name.to_owned(), password.to_owned())), ..self.nobody() }
     }
 
     /// Talks to the server without credentials.
     pub fn nobody(&self) -> Person {
         let client = Client::builder().no_proxy().build().expect("a client");
-        Person {
-            client,
-            base: self.url(""),
-            credentials: None,
-        }
+        Person { client, base: self.url(""), credentials: None }
     }
 }
 
 impl Person {
     /// A request to a path, or to a `Location` that the server answered.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = if path.starts_with('/') {
-            format!("{}{path}", self.base)
-        } else {
-            path.into()
-        };
+        let url = if path.starts_with('/') { format!("{}{path}", self.base) } else { path.into() };
         let request = self.client.request(method, url);
         match &self.credentials {
             Some((name, password)) => request.basic_auth(name, Some(password)),
@@ -77,16 +66,8 @@ impl Person {
     /// Makes a project.
     pub async fn create_project(&self, name: &str, public: bool) {
         let body = json!({"project_name": name, "metadata": {"public": public.to_string()}});
-        let answer = self
-            .send("POST", "/api/v2.0/projects")
-            .json(&body)
-            .send()
-            .await;
-        assert_eq!(
-            answer.expect("an answer").status(),
-            201,
-            "creating project {name}"
-        );
+        let answer = self.send("POST", "/api/v2.0/projects").json(&body).send().await;
+        assert_eq!(answer.expect("an answer").status(), 201, "creating project {name}");
     }
 
     /// Makes a user with the password `Password-1`.
@@ -95,16 +76,8 @@ impl Person {
             "username": name, "password": "Password-1", "realname": name,
             "email": format!("{name}@example.com"),
         });
-        let answer = self
-            .send("POST", "/api/v2.0/users")
-            .json(&body)
-            .send()
-            .await;
-        assert_eq!(
-            answer.expect("an answer").status(),
-            201,
-            "creating user {name}"
-        );
+        let answer = self.send("POST", "/api/v2.0/users").json(&body).send().await;
+        assert_eq!(answer.expect("an answer").status(), 201, "creating user {name}");
     }
 
     /// Opens an upload session and returns its location.
@@ -120,18 +93,8 @@ impl Person {
         let location = self.start_upload(repository).await;
         let digest = sha256(bytes);
         let url = with_query(&location, &format!("digest={digest}"));
-        let answer = self
-            .send("PUT", &url)
-            .body(bytes.to_vec())
-            .send()
-            .await
-            .expect("an answer");
-        assert_eq!(
-            answer.status(),
-            201,
-            "pushing a blob: {}",
-            answer.text().await.unwrap()
-        );
+        let answer = self.send("PUT", &url).body(bytes.to_vec()).send().await.expect("an answer");
+        assert_eq!(answer.status(), 201, "pushing a blob: {}", answer.text().await.unwrap());
         digest
     }
 
@@ -158,15 +121,8 @@ impl Person {
         self.push_blob(repository, &config).await;
         self.push_blob(repository, layer).await;
         let manifest = serde_json::to_vec(&content::image(&config, &[layer])).expect("JSON");
-        let answer = self
-            .put_manifest(repository, tag, content::MANIFEST, manifest.clone())
-            .await;
-        assert_eq!(
-            answer.status(),
-            201,
-            "pushing an image: {}",
-            answer.text().await.unwrap()
-        );
+        let answer = self.put_manifest(repository, tag, content::MANIFEST, manifest.clone()).await;
+        assert_eq!(answer.status(), 201, "pushing an image: {}", answer.text().await.unwrap());
         let digest = sha256(&manifest);
         (manifest, digest)
     }
@@ -188,14 +144,8 @@ pub fn with_query(url: &str, parameter: &str) -> String {
 /// The first error code of an answer, which must be an error envelope in JSON.
 pub async fn error_code(answer: Response) -> String {
     let content_type = header(&answer, "content-type");
-    assert!(
-        content_type.starts_with("application/json"),
-        "{content_type}"
-    );
+    assert!(content_type.starts_with("application/json"), "{content_type}");
     let body: Value = answer.json().await.expect("JSON");
     assert!(body["errors"][0]["message"].is_string(), "{body}");
-    body["errors"][0]["code"]
-        .as_str()
-        .expect("a code")
-        .to_owned()
+    body["errors"][0]["code"].as_str().expect("a code").to_owned()
 }

@@ -22,16 +22,8 @@ pub fn binary() -> PathBuf {
         return path.into();
     }
     let test = std::env::current_exe().expect("the test's own path");
-    let built = test
-        .ancestors()
-        .nth(2)
-        .expect("a build directory")
-        .join("roadstead");
-    assert!(
-        built.exists(),
-        "{} is missing: run `cargo build` first",
-        built.display()
-    );
+    let built = test.ancestors().nth(2).expect("a build directory").join("roadstead");
+    assert!(built.exists(), "{} is missing: run `cargo build` first", built.display());
     built
 }
 
@@ -166,11 +158,7 @@ impl Server {
             .expect("the server starts");
         while !self.answers() {
             let ended = child.try_wait().expect("its state");
-            assert!(
-                ended.is_none(),
-                "the server ended with {ended:?}:\n{}",
-                self.log()
-            );
+            assert!(ended.is_none(), "the server ended with {ended:?}:\n{}", self.log());
             assert!(since.elapsed() < START_LIMIT, "no answer:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -206,21 +194,13 @@ impl Server {
 
     /// Waits for the process to end by itself and returns its exit code.
     pub fn wait(&mut self) -> Option<i32> {
-        self.child
-            .take()
-            .expect("a running server")
-            .wait()
-            .expect("the process ends")
-            .code()
+        self.child.take().expect("a running server").wait().expect("the process ends").code()
     }
 
     /// The largest resident memory of the process so far, in bytes (`VmHWM`).
     pub fn peak_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a status");
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmHWM:"))
-            .expect("a VmHWM line");
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a VmHWM line");
         let kib = line.split_whitespace().nth(1).expect("a number");
         kib.parse::<u64>().expect("a number") * 1024
     }

@@ -16,9 +16,7 @@ async fn two_projects() -> (Server, Vec<(&'static str, Person)>) {
     alice.create_project("secret", false).await;
     alice.create_project("open", true).await;
     for project in ["secret", "open"] {
-        alice
-            .push_image(&format!("{project}/app"), "v1", b"a layer")
-            .await;
+        alice.push_image(&format!("{project}/app"), "v1", b"a layer").await;
     }
     let callers = vec![
         ("nobody", server.nobody()),
@@ -38,9 +36,7 @@ async fn answers(
 ) -> String {
     let mut statuses = Vec::new();
     for (_, person) in callers {
-        let request = person
-            .send(method, path)
-            .header("content-type", "application/json");
+        let request = person.send(method, path).header("content-type", "application/json");
         let answer = request.body(body).send().await.unwrap();
         statuses.push(answer.status().as_u16().to_string());
     }
@@ -60,31 +56,11 @@ async fn every_operation_of_v2_asks_for_its_permission() {
         ("GET", "/v2/secret/app/manifests/v1", "401 401 200 200"),
         ("HEAD", "/v2/secret/app/manifests/v1", "401 401 200 200"),
         ("GET", "/v2/open/app/manifests/v1", "200 200 200 200"),
-        (
-            "GET",
-            &format!("/v2/secret/app/blobs/{layer}"),
-            "401 401 200 200",
-        ),
-        (
-            "HEAD",
-            &format!("/v2/secret/app/blobs/{layer}"),
-            "401 401 200 200",
-        ),
-        (
-            "GET",
-            &format!("/v2/open/app/blobs/{layer}"),
-            "200 200 200 200",
-        ),
-        (
-            "GET",
-            &format!("/v2/secret/app/referrers/{layer}"),
-            "401 401 200 200",
-        ),
-        (
-            "GET",
-            &format!("/v2/open/app/referrers/{layer}"),
-            "200 200 200 200",
-        ),
+        ("GET", &format!("/v2/secret/app/blobs/{layer}"), "401 401 200 200"),
+        ("HEAD", &format!("/v2/secret/app/blobs/{layer}"), "401 401 200 200"),
+        ("GET", &format!("/v2/open/app/blobs/{layer}"), "200 200 200 200"),
+        ("GET", &format!("/v2/secret/app/referrers/{layer}"), "401 401 200 200"),
+        ("GET", &format!("/v2/open/app/referrers/{layer}"), "200 200 200 200"),
         ("POST", "/v2/secret/app/blobs/uploads/", "401 401 202 202"),
         ("POST", "/v2/open/app/blobs/uploads/", "401 401 202 202"),
         ("GET", "/v2/open/app/blobs/uploads/x", "401 401 404 404"),
@@ -93,21 +69,13 @@ async fn every_operation_of_v2_asks_for_its_permission() {
         ("DELETE", "/v2/open/app/blobs/uploads/x", "401 401 404 404"),
         ("PUT", "/v2/open/app/manifests/x", "401 401 400 400"),
         ("DELETE", "/v2/open/app/manifests/x", "401 401 404 404"),
-        (
-            "DELETE",
-            &format!("/v2/open/app/blobs/{}", sha256(b"x")),
-            "401 401 404 404",
-        ),
+        ("DELETE", &format!("/v2/open/app/blobs/{}", sha256(b"x")), "401 401 404 404"),
         // What does not exist looks like what is not allowed.
         ("GET", "/v2/nothing/app/manifests/v1", "401 401 401 401"),
         ("GET", "/v2/secret/nothing/manifests/v1", "401 401 404 404"),
     ];
     for (method, path, statuses) in expected {
-        assert_eq!(
-            answers(&callers, method, path, "").await,
-            statuses,
-            "{method} {path}"
-        );
+        assert_eq!(answers(&callers, method, path, "").await, statuses, "{method} {path}");
     }
 }
 
@@ -119,11 +87,7 @@ async fn every_route_of_the_api_asks_for_its_permission() {
         ("GET", "/api/v2.0/health", "200 200 200 200"),
         ("GET", "/api/v2.0/systeminfo", "200 200 200 200"),
         ("GET", "/api/v2.0/projects", "200 200 200 200"),
-        (
-            "HEAD",
-            "/api/v2.0/projects?project_name=secret",
-            "401 200 200 200",
-        ),
+        ("HEAD", "/api/v2.0/projects?project_name=secret", "401 200 200 200"),
         ("POST", "/api/v2.0/projects", "401 400 400 400"),
         ("GET", "/api/v2.0/projects/secret", "401 403 200 200"),
         ("GET", "/api/v2.0/projects/open", "200 200 200 200"),
@@ -136,11 +100,7 @@ async fn every_route_of_the_api_asks_for_its_permission() {
         ("DELETE", "/api/v2.0/ping", "405 405 405 405"),
     ];
     for (method, path, statuses) in expected {
-        assert_eq!(
-            answers(&callers, method, path, "{}").await,
-            statuses,
-            "{method} {path}"
-        );
+        assert_eq!(answers(&callers, method, path, "{}").await, statuses, "{method} {path}");
     }
 }
 
@@ -148,11 +108,7 @@ async fn every_route_of_the_api_asks_for_its_permission() {
 async fn refusals_have_harbors_words_and_one_challenge() {
     let (server, callers) = two_projects().await;
     for (name, person) in &callers[..2] {
-        let answer = person
-            .send("POST", "/v2/secret/app/blobs/uploads/")
-            .send()
-            .await
-            .unwrap();
+        let answer = person.send("POST", "/v2/secret/app/blobs/uploads/").send().await.unwrap();
         let challenge = header(&answer, "www-authenticate");
         let realm = format!(
             "Bearer realm=\"http://{}/service/token\",service=\"harbor-registry\",\
@@ -160,10 +116,7 @@ async fn refusals_have_harbors_words_and_one_challenge() {
             server.host()
         );
         assert!(challenge.starts_with(&realm), "{name}: {challenge}");
-        assert!(
-            !challenge.contains("error="),
-            "a wider token would not help {name}"
-        );
+        assert!(!challenge.contains("error="), "a wider token would not help {name}");
         let body: Value = answer.json().await.unwrap();
         assert_eq!(body["errors"][0]["code"], "UNAUTHORIZED");
         let text = "unauthorized to access repository: secret/app, action: push";
@@ -172,19 +125,13 @@ async fn refusals_have_harbors_words_and_one_challenge() {
     let wrong = server.person("alice", "Password-2").get("/v2/").await;
     assert_eq!(wrong.status(), 401);
     let body: Value = wrong.json().await.unwrap();
-    assert_eq!(
-        body["errors"][0]["message"],
-        "incorrect username or password"
-    );
+    assert_eq!(body["errors"][0]["message"], "incorrect username or password");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_no_host_is_not_repeated() {
     let server = Setup::new().start();
-    let request = server
-        .nobody()
-        .send("GET", "/v2/")
-        .header("host", "evil\",error=\"x");
+    let request = server.nobody().send("GET", "/v2/").header("host", "evil\",error=\"x");
     let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 401);
     assert!(answer.headers().get("www-authenticate").is_none());
@@ -210,17 +157,12 @@ async fn knowing_a_digest_gives_nobody_content() {
         // Nor by naming it in a manifest.
         let config = json!({"mediaType": "a/b", "digest": digest, "size": 14});
         let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config});
-        let answer = mallory
-            .put_manifest("mine/app", "x", MANIFEST, manifest.to_string())
-            .await;
+        let answer = mallory.put_manifest("mine/app", "x", MANIFEST, manifest.to_string()).await;
         assert_eq!(answer.status(), 404);
         assert_eq!(error_code(answer).await, "MANIFEST_BLOB_UNKNOWN");
     }
     // Whoever has the bytes may push them, and has to send them all.
-    assert_eq!(
-        mallory.push_blob("mine/app", b"only in secret").await,
-        secret
-    );
+    assert_eq!(mallory.push_blob("mine/app", b"only in secret").await, secret);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,19 +196,9 @@ async fn lists_show_what_the_caller_may_pull() {
         let body: Value = person.get("/v2/_catalog").await.json().await.unwrap();
         assert_eq!(body["repositories"], repositories, "{name}");
     }
-    let public: Value = callers[0]
-        .1
-        .get("/api/v2.0/projects")
-        .await
-        .json()
-        .await
-        .unwrap();
-    let names: Vec<&str> = public
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|p| p["name"].as_str().unwrap())
-        .collect();
+    let public: Value = callers[0].1.get("/api/v2.0/projects").await.json().await.unwrap();
+    let names: Vec<&str> =
+        public.as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["library", "open"]);
 }
 
@@ -289,72 +221,53 @@ async fn a_token_allows_what_was_asked_and_allowed_and_nothing_else() {
     let (server, callers) = two_projects().await;
     let (nobody, mallory, alice) = (&callers[0].1, &callers[1].1, &callers[2].1);
     let (pull, _) = token(alice, "&scope=repository:secret/app:pull").await;
-    assert_eq!(
-        with_token(&server, &pull, "GET", "/v2/secret/app/manifests/v1").await,
-        200
-    );
+    assert_eq!(with_token(&server, &pull, "GET", "/v2/secret/app/manifests/v1").await, 200);
     assert_eq!(with_token(&server, &pull, "GET", "/v2/").await, 200);
-    assert_eq!(
-        with_token(&server, &pull, "DELETE", "/v2/secret/app/manifests/v1").await,
-        401
-    );
-    assert_eq!(
-        with_token(&server, &pull, "POST", "/v2/secret/app/blobs/uploads/").await,
-        401
-    );
-    assert_eq!(
-        with_token(&server, &pull, "GET", "/v2/open/app/manifests/v1").await,
-        401
-    );
-    let narrow = server
-        .nobody()
-        .send("POST", "/v2/secret/app/blobs/uploads/")
-        .bearer_auth(&pull);
+    assert_eq!(with_token(&server, &pull, "DELETE", "/v2/secret/app/manifests/v1").await, 401);
+    assert_eq!(with_token(&server, &pull, "POST", "/v2/secret/app/blobs/uploads/").await, 401);
+    assert_eq!(with_token(&server, &pull, "GET", "/v2/open/app/manifests/v1").await, 401);
+    let narrow = server.nobody().send("POST", "/v2/secret/app/blobs/uploads/").bearer_auth(&pull);
     let challenge = header(&narrow.send().await.unwrap(), "www-authenticate");
-    assert!(
-        challenge.ends_with(",error=\"insufficient_scope\""),
-        "{challenge}"
-    );
-    assert_eq!(
-        with_token(&server, &pull, "GET", "/api/v2.0/users/current").await,
-        401
-    );
+    assert!(challenge.ends_with(",error=\"insufficient_scope\""), "{challenge}");
+    assert_eq!(with_token(&server, &pull, "GET", "/api/v2.0/users/current").await, 401);
     // Asking for too much is no error, and gives nothing.
     let (greedy, body) = token(mallory, "&scope=repository:secret/app:pull,push,delete").await;
     assert_eq!(body["scope"], "repository:secret/app:");
-    assert_eq!(
-        with_token(&server, &greedy, "GET", "/v2/secret/app/manifests/v1").await,
-        401
-    );
+    assert_eq!(with_token(&server, &greedy, "GET", "/v2/secret/app/manifests/v1").await, 401);
     // Anonymous tokens open public projects, and no login.
     let scopes = "&scope=repository:open/app:pull,push&scope=repository:secret/app:pull";
     let (anonymous, _) = token(nobody, scopes).await;
-    assert_eq!(
-        with_token(&server, &anonymous, "GET", "/v2/open/app/manifests/v1").await,
-        200
-    );
-    assert_eq!(
-        with_token(&server, &anonymous, "POST", "/v2/open/app/blobs/uploads/").await,
-        401
-    );
+    assert_eq!(with_token(&server, &anonymous, "GET", "/v2/open/app/manifests/v1").await, 200);
+    assert_eq!(with_token(&server, &anonymous, "POST", "/v2/open/app/blobs/uploads/").await, 401);
     assert_eq!(with_token(&server, &anonymous, "GET", "/v2/").await, 401);
     let forged = format!("{}x", &pull[..pull.len() - 1]);
     assert_eq!(with_token(&server, &forged, "GET", "/v2/").await, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_mounts_from_nowhere_that_it_does_not_name() {
+    let (server, callers) = two_projects().await;
+    let alice = &callers[2].1;
+    let layer = sha256(b"a layer");
+    alice.push_blob("open/target", b"something").await;
+    let mount = format!("/v2/open/target/blobs/uploads/?mount={layer}");
+    let target = "&scope=repository:open/target:pull,push";
+    let (narrow, _) = token(alice, target).await;
+    assert_eq!(with_token(&server, &narrow, "POST", &mount).await, 202);
+    let from = format!("{mount}&from=secret/app");
+    assert_eq!(with_token(&server, &narrow, "POST", &from).await, 401);
+    let (wide, _) = token(alice, &format!("{target}&scope=repository:secret/app:pull")).await;
+    assert_eq!(with_token(&server, &wide, "POST", &mount).await, 201);
+    assert_eq!(with_token(&server, &wide, "POST", &from).await, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_password_ends_tokens_and_refresh_tokens_at_once() {
     let (server, callers) = two_projects().await;
     let alice = &callers[2].1;
-    let (before, body) = token(
-        alice,
-        "&scope=repository:secret/app:pull&offline_token=true&client_id=docker",
-    )
-    .await;
-    let refresh = body["refresh_token"]
-        .as_str()
-        .expect("a refresh token")
-        .to_owned();
+    let (before, body) =
+        token(alice, "&scope=repository:secret/app:pull&offline_token=true&client_id=docker").await;
+    let refresh = body["refresh_token"].as_str().expect("a refresh token").to_owned();
     let form = |refresh: &str| {
         let fields = [
             ("grant_type", "refresh_token"),
@@ -364,44 +277,22 @@ async fn a_changed_password_ends_tokens_and_refresh_tokens_at_once() {
             ("scope", "repository:secret/app:pull"),
             ("scope", "repository:open/app:pull"),
         ];
-        server
-            .nobody()
-            .send("POST", "/service/token")
-            .form(&fields)
-            .send()
+        server.nobody().send("POST", "/service/token").form(&fields).send()
     };
     let refreshed: Value = form(&refresh).await.unwrap().json().await.unwrap();
-    assert_eq!(
-        refreshed["scope"],
-        "repository:secret/app:pull repository:open/app:pull"
-    );
-    let id = alice
-        .get("/api/v2.0/users/current")
-        .await
-        .json::<Value>()
-        .await
-        .unwrap()["user_id"]
+    assert_eq!(refreshed["scope"], "repository:secret/app:pull repository:open/app:pull");
+    let id = alice.get("/api/v2.0/users/current").await.json::<Value>().await.unwrap()["user_id"]
         .as_i64()
         .unwrap();
     let change = json!({"old_password": "Password-1", "new_password": "Password-9"});
     let path = format!("/api/v2.0/users/{id}/password");
     let answer = alice.send("PUT", &path).json(&change).send().await.unwrap();
     assert_eq!(answer.status(), 200);
-    assert_eq!(
-        with_token(&server, &before, "GET", "/v2/secret/app/manifests/v1").await,
-        401
-    );
+    assert_eq!(with_token(&server, &before, "GET", "/v2/secret/app/manifests/v1").await, 401);
     assert_eq!(form(&refresh).await.unwrap().status(), 401);
     assert_eq!(form("nonsense").await.unwrap().status(), 401);
     assert_eq!(alice.get("/v2/").await.status(), 401);
-    assert_eq!(
-        server
-            .person("alice", "Password-9")
-            .get("/v2/")
-            .await
-            .status(),
-        200
-    );
+    assert_eq!(server.person("alice", "Password-9").get("/v2/").await.status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -412,26 +303,11 @@ async fn the_token_service_refuses_what_it_should_in_json() {
     assert_eq!(error_code(wrong.get(query).await).await, "UNAUTHORIZED");
     let other = callers[2].1.get("/service/token?service=other").await;
     assert_eq!(other.status(), 400);
-    let form = [
-        ("grant_type", "client_credentials"),
-        ("service", "harbor-registry"),
-    ];
-    let answer = server
-        .nobody()
-        .send("POST", "/service/token")
-        .form(&form)
-        .send()
-        .await
-        .unwrap();
+    let form = [("grant_type", "client_credentials"), ("service", "harbor-registry")];
+    let answer = server.nobody().send("POST", "/service/token").form(&form).send().await.unwrap();
     assert_eq!(answer.status(), 400);
     let huge = vec![b'a'; 200_000];
-    let answer = server
-        .nobody()
-        .send("POST", "/service/token")
-        .body(huge)
-        .send()
-        .await
-        .unwrap();
+    let answer = server.nobody().send("POST", "/service/token").body(huge).send().await.unwrap();
     assert_eq!(answer.status(), 400);
     let password = [
         ("grant_type", "password"),
@@ -439,17 +315,9 @@ async fn the_token_service_refuses_what_it_should_in_json() {
         ("password", "Password-1"),
         ("service", "harbor-registry"),
         ("client_id", "containerd-client"),
-        (
-            "scope",
-            "repository:secret/app:pull repository:secret/app:pull,push",
-        ),
+        ("scope", "repository:secret/app:pull repository:secret/app:pull,push"),
     ];
-    let answer = server
-        .nobody()
-        .send("POST", "/service/token")
-        .form(&password)
-        .send()
-        .await;
+    let answer = server.nobody().send("POST", "/service/token").form(&password).send().await;
     let body: Value = answer.unwrap().json().await.unwrap();
     assert_eq!(body["scope"], "repository:secret/app:pull,push");
     assert_eq!(body["token"], body["access_token"]);

@@ -55,12 +55,7 @@ async fn push_blob(
     let answer = match rng.random_range(0..3) {
         0 => {
             let url = with_query(&uploads, &format!("digest={digest}"));
-            person
-                .send("POST", &url)
-                .body(bytes.to_vec())
-                .send()
-                .await
-                .ok()?
+            person.send("POST", &url).body(bytes.to_vec()).send().await.ok()?
         }
         way => {
             let answer = person.send("POST", &uploads).send().await.ok()?;
@@ -68,20 +63,10 @@ async fn push_blob(
             let cut = if way == 1 { 0 } else { bytes.len() / 2 };
             if cut > 0 {
                 let first = bytes[..cut].to_vec();
-                person
-                    .send("PATCH", &location)
-                    .body(first)
-                    .send()
-                    .await
-                    .ok()?;
+                person.send("PATCH", &location).body(first).send().await.ok()?;
             }
             let url = with_query(&location, &format!("digest={digest}"));
-            person
-                .send("PUT", &url)
-                .body(bytes[cut..].to_vec())
-                .send()
-                .await
-                .ok()?
+            person.send("PUT", &url).body(bytes[cut..].to_vec()).send().await.ok()?
         }
     };
     (answer.status() == 201).then_some(digest)
@@ -106,35 +91,14 @@ async fn push_image(
     let manifest = serde_json::to_vec(&manifest).unwrap();
     let (digest, tag) = (sha256(&manifest), format!("t{}", rng.random_range(0..3)));
     let key = (repository.clone(), tag.clone());
-    journal
-        .lock()
-        .unwrap()
-        .tags
-        .entry(key.clone())
-        .or_default()
-        .push(digest.clone());
+    journal.lock().unwrap().tags.entry(key.clone()).or_default().push(digest.clone());
     let path = format!("/v2/{repository}/manifests/{tag}");
-    let request = person
-        .send("PUT", &path)
-        .header("content-type", content::MANIFEST);
+    let request = person.send("PUT", &path).header("content-type", content::MANIFEST);
     let answer = request.body(manifest.clone()).send().await.ok()?;
-    assert_eq!(
-        answer.status(),
-        201,
-        "{}",
-        answer.text().await.unwrap_or_default()
-    );
+    assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap_or_default());
     let mut journal = journal.lock().unwrap();
     journal.tags.insert(key, vec![digest.clone()]);
-    journal.images.insert(
-        digest,
-        Image {
-            repository,
-            manifest,
-            blobs,
-            state: State::Pushed,
-        },
-    );
+    journal.images.insert(digest, Image { repository, manifest, blobs, state: State::Pushed });
     Some(())
 }
 
@@ -164,13 +128,7 @@ async fn delete_image(person: &Person, rng: &mut StdRng, journal: &Shared, pushe
     let path = format!("/v2/{repository}/manifests/{chosen}");
     if let Ok(answer) = person.send("DELETE", &path).send().await {
         assert_eq!(answer.status(), 202);
-        journal
-            .lock()
-            .unwrap()
-            .images
-            .get_mut(&chosen)
-            .unwrap()
-            .state = State::Deleted;
+        journal.lock().unwrap().images.get_mut(&chosen).unwrap().state = State::Deleted;
     }
 }
 
@@ -182,15 +140,9 @@ async fn verify(person: &Person, digest: &str, image: &Image, with_blobs: bool) 
         (State::Unknown | State::Pushed, 200) => {}
         (state, status) => panic!("{digest} was {state:?} and is answered with {status}"),
     }
-    assert_eq!(
-        answer.bytes().await.unwrap(),
-        image.manifest,
-        "the bytes of {digest}"
-    );
+    assert_eq!(answer.bytes().await.unwrap(), image.manifest, "the bytes of {digest}");
     for (digest, length) in image.blobs.iter().filter(|_| with_blobs) {
-        let answer = person
-            .get(&format!("/v2/{}/blobs/{digest}", image.repository))
-            .await;
+        let answer = person.get(&format!("/v2/{}/blobs/{digest}", image.repository)).await;
         assert_eq!(answer.status(), 200, "blob {digest}");
         let bytes = answer.bytes().await.unwrap();
         assert_eq!(bytes.len(), *length);
@@ -201,9 +153,7 @@ async fn verify(person: &Person, digest: &str, image: &Image, with_blobs: bool) 
 async fn verify_tags(person: &Person, journal: &Shared) {
     let tags = journal.lock().unwrap().tags.clone();
     for ((repository, tag), allowed) in tags {
-        let answer = person
-            .get(&format!("/v2/{repository}/manifests/{tag}"))
-            .await;
+        let answer = person.get(&format!("/v2/{repository}/manifests/{tag}")).await;
         if answer.status() == 404 {
             // Only a tag whose first push was never acknowledged may be missing.
             let known = journal.lock().unwrap();
@@ -212,15 +162,8 @@ async fn verify_tags(person: &Person, journal: &Shared) {
             continue;
         }
         let digest = sha256(&answer.bytes().await.unwrap());
-        assert!(
-            allowed.contains(&digest),
-            "{repository}:{tag} names {digest}, not {allowed:?}"
-        );
-        journal
-            .lock()
-            .unwrap()
-            .tags
-            .insert((repository, tag), vec![digest]);
+        assert!(allowed.contains(&digest), "{repository}:{tag} names {digest}, not {allowed:?}");
+        journal.lock().unwrap().tags.insert((repository, tag), vec![digest]);
     }
 }
 
@@ -231,10 +174,7 @@ async fn crash_once(server: &mut Server, rng: &mut StdRng, journal: &Shared) {
             let (person, journal) = (server.admin(), journal.clone());
             let mut rng = StdRng::seed_from_u64(rng.random());
             tokio::spawn(async move {
-                while push_image(&person, &mut rng, &journal, pusher)
-                    .await
-                    .is_some()
-                {
+                while push_image(&person, &mut rng, &journal, pusher).await.is_some() {
                     if rng.random_bool(0.2) {
                         delete_image(&person, &mut rng, &journal, pusher).await;
                     }
@@ -252,9 +192,7 @@ async fn crash_once(server: &mut Server, rng: &mut StdRng, journal: &Shared) {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_push_is_lost_when_the_server_is_killed() {
     let quick = std::env::var_os("ROADSTEAD_TEST_QUICK").is_some();
-    let crashes = std::env::var("ROADSTEAD_CRASHES")
-        .ok()
-        .and_then(|n| n.parse().ok());
+    let crashes = std::env::var("ROADSTEAD_CRASHES").ok().and_then(|n| n.parse().ok());
     let crashes: usize = crashes.unwrap_or(if quick { 10 } else { 200 });
     let mut rng = content::rng();
     let journal = Shared::default();
@@ -284,9 +222,6 @@ async fn no_acknowledged_push_is_lost_when_the_server_is_killed() {
         "{crashes} crashes, {pushed} acknowledged images, restarts: median {:?}, p99 {slow:?}",
         restarts[restarts.len() / 2]
     );
-    assert!(
-        pushed >= crashes,
-        "too few pushes to prove anything: {pushed}"
-    );
+    assert!(pushed >= crashes, "too few pushes to prove anything: {pushed}");
     assert!(slow < Duration::from_secs(1), "restarting took {slow:?}");
 }

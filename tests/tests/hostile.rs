@@ -22,9 +22,7 @@ const BOUND: u64 = 24 * MIB;
 /// Sends bytes as they are and returns the head of the answer.
 fn raw(server: &Server, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream.write_all(request).unwrap();
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -32,10 +30,7 @@ fn raw(server: &Server, request: &[u8]) -> String {
 }
 
 fn authorization() -> String {
-    format!(
-        "Basic {}",
-        STANDARD.encode(format!("admin:{ADMIN_PASSWORD}"))
-    )
+    format!("Basic {}", STANDARD.encode(format!("admin:{ADMIN_PASSWORD}")))
 }
 
 fn assert_no_panic(server: &Server) {
@@ -49,10 +44,7 @@ async fn paths_lead_nowhere_but_where_they_say() {
     let digest = sha256(b"");
     let long = "a".repeat(300);
     for (path, code) in [
-        (
-            "/v2/library/../../etc/passwd/manifests/x".to_owned(),
-            "NAME_INVALID",
-        ),
+        ("/v2/library/../../etc/passwd/manifests/x".to_owned(), "NAME_INVALID"),
         ("/v2/library/%2e%2e/manifests/x".to_owned(), "NAME_INVALID"),
         ("/v2/library/a%00b/manifests/x".to_owned(), "NAME_INVALID"),
         ("/v2/library//a/manifests/x".to_owned(), "NAME_INVALID"),
@@ -60,35 +52,14 @@ async fn paths_lead_nowhere_but_where_they_say() {
         ("/v2/library/%D0%B0/manifests/x".to_owned(), "NAME_INVALID"),
         (format!("/v2/library/{long}/manifests/x"), "NAME_INVALID"),
         ("/v2/alpine/manifests/latest".to_owned(), "NAME_INVALID"),
-        (
-            format!("/v2/library/a/manifests/{}", "t".repeat(129)),
-            "TAG_INVALID",
-        ),
-        (
-            "/v2/library/a/manifests/x%0d%0aevil:1".to_owned(),
-            "DIGEST_INVALID",
-        ),
-        (
-            "/v2/library/a/manifests/sha256:baddigeststring".to_owned(),
-            "DIGEST_INVALID",
-        ),
-        (
-            format!("/v2/library/a/blobs/{}", digest.to_uppercase()),
-            "DIGEST_INVALID",
-        ),
-        (
-            format!("/v2/library/a/blobs/md5:{}", &digest[7..]),
-            "DIGEST_INVALID",
-        ),
-        (
-            "/v2/library/a/blobs/sha256:../../../etc/passwd".to_owned(),
-            "NAME_UNKNOWN",
-        ),
+        (format!("/v2/library/a/manifests/{}", "t".repeat(129)), "TAG_INVALID"),
+        ("/v2/library/a/manifests/x%0d%0aevil:1".to_owned(), "DIGEST_INVALID"),
+        ("/v2/library/a/manifests/sha256:baddigeststring".to_owned(), "DIGEST_INVALID"),
+        (format!("/v2/library/a/blobs/{}", digest.to_uppercase()), "DIGEST_INVALID"),
+        (format!("/v2/library/a/blobs/md5:{}", &digest[7..]), "DIGEST_INVALID"),
+        ("/v2/library/a/blobs/sha256:../../../etc/passwd".to_owned(), "NAME_UNKNOWN"),
         ("/v2/_unknown/extension".to_owned(), "EXTENSION_UNKNOWN"),
-        (
-            "/v2/library/a/_oci/ext/discover".to_owned(),
-            "EXTENSION_UNKNOWN",
-        ),
+        ("/v2/library/a/_oci/ext/discover".to_owned(), "EXTENSION_UNKNOWN"),
         ("/v2/nothing".to_owned(), "NAME_UNKNOWN"),
     ] {
         let request = format!(
@@ -97,10 +68,7 @@ async fn paths_lead_nowhere_but_where_they_say() {
         );
         let answer = raw(&server, request.as_bytes());
         assert!(answer.starts_with("HTTP/1.1 40"), "{path}: {answer}");
-        assert!(
-            answer.contains(&format!("\"code\":\"{code}\"")),
-            "{path}: {answer}"
-        );
+        assert!(answer.contains(&format!("\"code\":\"{code}\"")), "{path}: {answer}");
     }
     assert!(!server.scratch().join("etc").exists());
     assert_no_panic(&server);
@@ -116,15 +84,9 @@ async fn with_config(admin: &Person) -> String {
 
 async fn refused(admin: &Person, media_type: &str, manifest: impl Into<Bytes>) -> String {
     let manifest = manifest.into();
-    let answer = admin
-        .put_manifest("library/hostile", "x", media_type, manifest.clone())
-        .await;
+    let answer = admin.put_manifest("library/hostile", "x", media_type, manifest.clone()).await;
     let shown = String::from_utf8_lossy(&manifest[..manifest.len().min(200)]).into_owned();
-    assert!(
-        answer.status().is_client_error(),
-        "{} for {shown}",
-        answer.status()
-    );
+    assert!(answer.status().is_client_error(), "{} for {shown}", answer.status());
     error_code(answer).await
 }
 
@@ -143,48 +105,24 @@ async fn a_manifest_that_two_parsers_read_differently_is_refused() {
         r#","manifests":[]}"#.to_owned(),
         r"} {}".to_owned(),
     ] {
-        assert_eq!(
-            refused(&admin, MANIFEST, format!("{start}{rest}")).await,
-            "MANIFEST_INVALID"
-        );
+        assert_eq!(refused(&admin, MANIFEST, format!("{start}{rest}")).await, "MANIFEST_INVALID");
     }
     let whole = format!("{start}}}");
     let bom = format!("\u{feff}{whole}");
     assert_eq!(refused(&admin, MANIFEST, bom).await, "MANIFEST_INVALID");
-    assert_eq!(
-        refused(&admin, INDEX, whole.clone()).await,
-        "MANIFEST_INVALID"
-    );
-    assert_eq!(
-        refused(&admin, "text/html", whole.clone()).await,
-        "MANIFEST_INVALID"
-    );
-    assert_eq!(
-        refused(&admin, MANIFEST, &b"\xff\xfe\xfd"[..]).await,
-        "MANIFEST_INVALID"
-    );
+    assert_eq!(refused(&admin, INDEX, whole.clone()).await, "MANIFEST_INVALID");
+    assert_eq!(refused(&admin, "text/html", whole.clone()).await, "MANIFEST_INVALID");
+    assert_eq!(refused(&admin, MANIFEST, &b"\xff\xfe\xfd"[..]).await, "MANIFEST_INVALID");
     assert_eq!(refused(&admin, MANIFEST, "").await, "MANIFEST_INVALID");
     let bad_size = whole.replace("\"size\":2", "\"size\":3");
-    assert_eq!(
-        refused(&admin, MANIFEST, bad_size).await,
-        "MANIFEST_INVALID"
-    );
-    let tags: Value = admin
-        .get("/v2/library/hostile/tags/list")
-        .await
-        .json()
-        .await
-        .unwrap();
+    assert_eq!(refused(&admin, MANIFEST, bad_size).await, "MANIFEST_INVALID");
+    let tags: Value = admin.get("/v2/library/hostile/tags/list").await.json().await.unwrap();
     assert_eq!(tags["tags"], json!([]), "nothing is half done");
-    let accepted = admin
-        .put_manifest("library/hostile", "x", MANIFEST, whole)
-        .await;
+    let accepted = admin.put_manifest("library/hostile", "x", MANIFEST, whole).await;
     assert_eq!(accepted.status(), 201);
     // The same bytes are one thing, not two.
     let bare = r#"{"schemaVersion":2,"manifests":[]}"#;
-    let accepted = admin
-        .put_manifest("library/hostile", "bare", INDEX, bare)
-        .await;
+    let accepted = admin.put_manifest("library/hostile", "bare", INDEX, bare).await;
     assert_eq!(accepted.status(), 201);
     let docker = "application/vnd.docker.distribution.manifest.list.v2+json";
     assert_eq!(refused(&admin, docker, bare).await, "MANIFEST_INVALID");
@@ -198,9 +136,7 @@ async fn large_and_deep_manifests_are_refused_in_bounded_memory() {
     let before = server.peak_memory();
     let deep = format!("{start},\"x\":{}", "[".repeat(1_000_000));
     let keys: Vec<String> = (0..300_000).map(|n| format!("\"{n}\":1")).collect();
-    let layers: Vec<String> = (0..30_000)
-        .map(|_| descriptor("a/b", b"x").to_string())
-        .collect();
+    let layers: Vec<String> = (0..30_000).map(|_| descriptor("a/b", b"x").to_string()).collect();
     for manifest in [
         deep,
         format!("{start},\"x\":{{{}}}}}", keys.join(",")),
@@ -210,9 +146,7 @@ async fn large_and_deep_manifests_are_refused_in_bounded_memory() {
         assert_eq!(code, "MANIFEST_INVALID", "{} bytes", manifest.len());
     }
     let over = format!("{start},\"x\":\"{}\"}}", "a".repeat(4 << 20));
-    let answer = admin
-        .put_manifest("library/hostile", "x", MANIFEST, over)
-        .await;
+    let answer = admin.put_manifest("library/hostile", "x", MANIFEST, over).await;
     assert_eq!(
         (answer.status().as_u16(), error_code(answer).await.as_str()),
         (413, "MANIFEST_INVALID")
@@ -257,9 +191,7 @@ async fn indexes_of_indexes_end_somewhere_and_wide_graphs_cost_their_nodes() {
             index["annotations"] = json!({"side": side.to_string()});
             let bytes = index.to_string();
             let tag = format!("level-{level}-{side}");
-            let answer = admin
-                .put_manifest("library/deep", &tag, INDEX, bytes.clone())
-                .await;
+            let answer = admin.put_manifest("library/deep", &tag, INDEX, bytes.clone()).await;
             if side == 0 {
                 statuses.push(answer.status().as_u16());
             }
@@ -285,27 +217,12 @@ async fn ranges_never_make_an_answer_larger_than_the_blob() {
         "bytes=0-18446744073709551615,1-18446744073709551616".to_owned(),
         "bytes=x-y".to_owned(),
     ] {
-        let answer = admin
-            .send("GET", &path)
-            .header("range", &range)
-            .send()
-            .await
-            .unwrap();
+        let answer = admin.send("GET", &path).header("range", &range).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{}", &range[..range.len().min(60)]);
         assert_eq!(answer.bytes().await.unwrap(), blob);
     }
-    for range in [
-        "bytes=10000-",
-        "bytes=5-2",
-        "bytes=-0",
-        "bytes=99999999999999999999-",
-    ] {
-        let answer = admin
-            .send("GET", &path)
-            .header("range", range)
-            .send()
-            .await
-            .unwrap();
+    for range in ["bytes=10000-", "bytes=5-2", "bytes=-0", "bytes=99999999999999999999-"] {
+        let answer = admin.send("GET", &path).header("range", range).send().await.unwrap();
         assert_eq!(answer.status(), 416, "{range}");
         assert_eq!(header(&answer, "content-range"), "bytes */10000");
         assert_eq!(error_code(answer).await, "RANGE_INVALID");
@@ -329,11 +246,9 @@ async fn page_sizes_are_clamped_or_refused() {
         ("%00", 400),
     ] {
         let referrers = format!("/v2/library/pages/referrers/{}?n={n}", sha256(b"x"));
-        for path in [
-            format!("/v2/library/pages/tags/list?n={n}"),
-            format!("/v2/_catalog?n={n}"),
-            referrers,
-        ] {
+        for path in
+            [format!("/v2/library/pages/tags/list?n={n}"), format!("/v2/_catalog?n={n}"), referrers]
+        {
             let answer = admin.get(&path).await;
             assert_eq!(answer.status(), status, "{path}");
             if status == 400 {
@@ -342,9 +257,7 @@ async fn page_sizes_are_clamped_or_refused() {
         }
     }
     for last in ["'%20OR%201=1--", "%25", "%00", "\u{430}"] {
-        let answer = admin
-            .get(&format!("/v2/library/pages/tags/list?last={last}"))
-            .await;
+        let answer = admin.get(&format!("/v2/library/pages/tags/list?last={last}")).await;
         assert_eq!(answer.status(), 200, "{last}");
     }
     assert_no_panic(&server);
@@ -368,10 +281,8 @@ async fn what_a_client_sends_never_becomes_a_header_of_an_answer() {
     let request = admin.send("PUT", tag).header("content-type", MANIFEST);
     let answer = request.body(format!("{start}}}")).send().await.unwrap();
     assert_eq!(error_code(answer).await, "TAG_INVALID");
-    let filter = format!(
-        "/v2/library/hostile/referrers/{}?artifactType=%0d%0aEvil:1",
-        sha256(b"x")
-    );
+    let filter =
+        format!("/v2/library/hostile/referrers/{}?artifactType=%0d%0aEvil:1", sha256(b"x"));
     let answer = admin.get(&filter).await;
     assert_eq!(answer.status(), 200);
     assert!(answer.headers().get("evil").is_none());
@@ -383,24 +294,12 @@ async fn what_a_client_sends_never_becomes_a_header_of_an_answer() {
 #[test]
 fn what_is_no_http_ends_fast() {
     let server = Setup::new().start();
-    let hello = [
-        &[
-            0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03,
-        ][..],
-        &[7; 600],
-    ];
-    for request in [
-        hello.concat(),
-        b"\0\0\0\0".to_vec(),
-        b"GET / HTTP/9.9\r\n\r\n".to_vec(),
-    ] {
+    let hello =
+        [&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03][..], &[7; 600]];
+    for request in [hello.concat(), b"\0\0\0\0".to_vec(), b"GET / HTTP/9.9\r\n\r\n".to_vec()] {
         let since = std::time::Instant::now();
         raw(&server, &request);
-        assert!(
-            since.elapsed() < Duration::from_secs(2),
-            "{:?}",
-            since.elapsed()
-        );
+        assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
     }
     for smuggled in [
         "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /v2/ HTTP/1.1\r\n\r\n",
@@ -416,18 +315,14 @@ fn what_is_no_http_ends_fast() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_stands_still_is_given_up() {
-    let server = Setup::new()
-        .env("ROADSTEAD_BODY_IDLE_TIMEOUT", "300ms")
-        .start();
+    let server = Setup::new().env("ROADSTEAD_BODY_IDLE_TIMEOUT", "300ms").start();
     let location = server.admin().start_upload("library/slow").await;
     let request = format!(
         "PATCH {location} HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\nContent-Length: 100\r\n\r\nabc",
         authorization()
     );
     let mut stream = TcpStream::connect(server.address()).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = [0; 4096];
     let n = stream.read(&mut answer).unwrap();
@@ -458,10 +353,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let _ = Command::new("umount")
-            .arg("--lazy")
-            .arg(self.0.path())
-            .status();
+        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
     }
 }
 
@@ -483,15 +375,11 @@ async fn a_full_disk_refuses_pushes_and_goes_on_serving() {
         }
         let pieces: Vec<Bytes> = large.chunks(1 << 20).map(Bytes::copy_from_slice).collect();
         let body = stream::iter(pieces.into_iter().map(Ok::<_, std::io::Error>));
-        let request = admin
-            .send("PATCH", &location)
-            .body(reqwest::Body::wrap_stream(body));
+        let request = admin.send("PATCH", &location).body(reqwest::Body::wrap_stream(body));
         if let Ok(answer) = request.send().await {
             assert_eq!(answer.status(), 507);
         }
-        let absent = admin
-            .head(&format!("/v2/library/full/blobs/{digest}"))
-            .await;
+        let absent = admin.head(&format!("/v2/library/full/blobs/{digest}")).await;
         assert_eq!(absent.status(), 404, "nothing is visible");
         assert_eq!(admin.delete(&location).await.status(), 204);
         let answer = admin.get(&format!("/v2/library/full/blobs/{kept}")).await;

@@ -13,10 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("registry", &["auth", "storage", "model"]),
     ("api", &["registry", "auth", "storage", "model"]),
     ("jobs", &["registry", "auth", "storage", "model"]),
-    (
-        "server",
-        &["api", "jobs", "registry", "auth", "storage", "model"],
-    ),
+    ("server", &["api", "jobs", "registry", "auth", "storage", "model"]),
     // The tests know the binary only.
     ("tests", &[]),
 ];
@@ -24,13 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 fn edges() -> BTreeMap<String, BTreeSet<String>> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let output = Command::new(cargo)
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--no-deps",
-            "--offline",
-        ])
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
         .output()
         .expect("cargo metadata runs");
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -41,9 +32,7 @@ fn edges() -> BTreeMap<String, BTreeSet<String>> {
         .map(|package| {
             let name = room(package["name"].as_str().unwrap()).expect("a room's name");
             let dependencies = package["dependencies"].as_array().unwrap();
-            let below = dependencies
-                .iter()
-                .filter_map(|d| room(d["name"].as_str().unwrap()));
+            let below = dependencies.iter().filter_map(|d| room(d["name"].as_str().unwrap()));
             (name, below.collect())
         })
         .collect()
@@ -57,10 +46,7 @@ fn rooms_depend_downward_only() {
     assert_eq!(found, known, "a new room needs a place in the picture");
     for (room, allowed) in ROOMS {
         for below in &edges[*room] {
-            assert!(
-                allowed.contains(&below.as_str()),
-                "{room} must not depend on {below}"
-            );
+            assert!(allowed.contains(&below.as_str()), "{room} must not depend on {below}");
         }
     }
 }

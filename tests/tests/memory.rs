@@ -35,21 +35,14 @@ async fn a_large_blob_passes_through_little_memory() {
     let location = admin.start_upload("library/large").await;
     let body = stream::iter(0..blocks).map(|n| Ok::<_, std::io::Error>(block(n)));
     let body = reqwest::Body::wrap_stream(body);
-    let answer = admin
-        .send("PATCH", &location)
-        .body(body)
-        .send()
-        .await
-        .unwrap();
+    let answer = admin.send("PATCH", &location).body(body).send().await.unwrap();
     assert_eq!(answer.status(), 202);
     let url = with_query(&location, &format!("digest={digest}"));
     let answer = admin.send("PUT", &url).send().await.unwrap();
     assert_eq!(answer.status(), 201);
     let pushed = server.peak_memory();
 
-    let answer = admin
-        .get(&format!("/v2/library/large/blobs/{digest}"))
-        .await;
+    let answer = admin.get(&format!("/v2/library/large/blobs/{digest}")).await;
     assert_eq!(answer.content_length(), Some(blocks * MIB));
     let (mut hash, mut pieces) = (Sha256::new(), answer.bytes_stream());
     while let Some(piece) = pieces.next().await {
@@ -57,14 +50,6 @@ async fn a_large_blob_passes_through_little_memory() {
     }
     assert_eq!(format!("sha256:{}", hex(&hash.finalize())), digest);
     let pulled = server.peak_memory();
-    println!(
-        "{blocks} MiB: {} MiB after the push, {} after the pull",
-        pushed / MIB,
-        pulled / MIB
-    );
-    assert!(
-        pulled < 64 * MIB,
-        "resident memory grew to {} MiB",
-        pulled / MIB
-    );
+    println!("{blocks} MiB: {} MiB after the push, {} after the pull", pushed / MIB, pulled / MIB);
+    assert!(pulled < 64 * MIB, "resident memory grew to {} MiB", pulled / MIB);
 }

@@ -36,11 +36,7 @@ impl Peer {
             .stderr(Stdio::null())
             .spawn()
             .expect("docker-registry is missing: run `make test`, which installs it");
-        let peer = Self {
-            child,
-            base: format!("http://127.0.0.1:{port}"),
-            _directory: directory,
-        };
+        let peer = Self { child, base: format!("http://127.0.0.1:{port}"), _directory: directory };
         for _ in 0..200 {
             if reqwest::get(format!("{}/v2/", peer.base)).await.is_ok() {
                 return peer;
@@ -66,14 +62,8 @@ struct Asked {
 
 impl Asked {
     fn request(&self, method: &str, path: &str) -> RequestBuilder {
-        let url = if path.starts_with('/') {
-            format!("{}{path}", self.base)
-        } else {
-            path.into()
-        };
-        self.client
-            .request(method.parse().unwrap(), url)
-            .basic_auth("admin", Some(ADMIN_PASSWORD))
+        let url = if path.starts_with('/') { format!("{}{path}", self.base) } else { path.into() };
+        self.client.request(method.parse().unwrap(), url).basic_auth("admin", Some(ADMIN_PASSWORD))
     }
 
     /// Status of a request; a path that begins with `session` is below a fresh upload session.
@@ -108,14 +98,8 @@ struct Step {
 }
 
 fn step(method: &'static str, path: impl AsRef<str>) -> Step {
-    let path = path.as_ref().replace("~", &format!("/v2/{REPOSITORY}"));
-    Step {
-        method,
-        path,
-        headers: Vec::new(),
-        body: Vec::new(),
-        differs: None,
-    }
+    let path = path.as_ref().replace('~', &format!("/v2/{REPOSITORY}"));
+    Step { method, path, headers: Vec::new(), body: Vec::new(), differs: None }
 }
 
 impl Step {
@@ -135,6 +119,8 @@ impl Step {
     }
 }
 
+// A list, not a procedure.
+#[allow(clippy::too_many_lines)]
 fn steps() -> Vec<Step> {
     let (config, layer) = (b"{}".to_vec(), b"a layer".to_vec());
     let manifest = serde_json::to_vec(&content::image(&config, &[&layer])).unwrap();
@@ -142,9 +128,7 @@ fn steps() -> Vec<Step> {
     let (manifest_digest, other) = (sha256(&manifest), sha256(b"other"));
     let put = |reference: &str, body: &[u8]| {
         let path = format!("~/manifests/{reference}");
-        step("PUT", path)
-            .header("content-type", MANIFEST)
-            .body(body)
+        step("PUT", path).header("content-type", MANIFEST).body(body)
     };
     let layer_path = format!("~/blobs/{layer_digest}");
     let get = |range: &str| step("GET", &layer_path).header("range", range);
@@ -157,10 +141,7 @@ fn steps() -> Vec<Step> {
         step("GET", format!("~/blobs/{other}")),
         step("HEAD", format!("~/blobs/{other}")),
         step("DELETE", format!("~/blobs/{other}")),
-        step(
-            "GET",
-            "~/blobs/uploads/6b3c9a93-af5d-473f-a4ff-9710022185cd",
-        ),
+        step("GET", "~/blobs/uploads/6b3c9a93-af5d-473f-a4ff-9710022185cd"),
         step("POST", "~/blobs/uploads/"),
         step("GET", "session"),
         step("DELETE", "session"),
@@ -178,14 +159,8 @@ fn steps() -> Vec<Step> {
                 416,
                 "the peer does not read Content-Range here, and compares digests only",
             ),
-        step(
-            "POST",
-            format!("~/blobs/uploads/?mount={layer_digest}&from={REPOSITORY}"),
-        ),
-        step(
-            "POST",
-            format!("~/blobs/uploads/?mount={other}&from={REPOSITORY}"),
-        ),
+        step("POST", format!("~/blobs/uploads/?mount={layer_digest}&from={REPOSITORY}")),
+        step("POST", format!("~/blobs/uploads/?mount={other}&from={REPOSITORY}")),
         put("latest", &manifest),
         put(&manifest_digest, &manifest),
         put(&other, &manifest),
@@ -235,14 +210,8 @@ async fn statuses_are_the_peers_or_differ_for_a_reason() {
     let server = Setup::new().start();
     let peer = Peer::start().await;
     let client = Client::new();
-    let ours = Asked {
-        client: client.clone(),
-        base: server.url(""),
-    };
-    let theirs = Asked {
-        client,
-        base: peer.base.clone(),
-    };
+    let ours = Asked { client: client.clone(), base: server.url("") };
+    let theirs = Asked { client, base: peer.base.clone() };
     let mut surprises = Vec::new();
     for step in steps() {
         let found = (theirs.status(&step).await, ours.status(&step).await);
@@ -252,9 +221,5 @@ async fn statuses_are_the_peers_or_differ_for_a_reason() {
             surprises.push(format!("{} {}: {found:?}", step.method, step.path));
         }
     }
-    assert!(
-        surprises.is_empty(),
-        "(peer, ours):\n{}",
-        surprises.join("\n")
-    );
+    assert!(surprises.is_empty(), "(peer, ours):\n{}", surprises.join("\n"));
 }

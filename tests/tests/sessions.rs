@@ -28,17 +28,11 @@ async fn an_upload_goes_on_after_a_crash_without_reading_its_bytes_again() {
     let blob = random_bytes(&mut rng, 3_000_000);
     let mut server = Setup::new().start();
     let location = server.admin().start_upload("library/resume").await;
-    let first = server
-        .admin()
-        .send("PATCH", &location)
-        .body(blob[..1_234_567].to_vec());
+    let first = server.admin().send("PATCH", &location).body(blob[..1_234_567].to_vec());
     assert_eq!(header(&first.send().await.unwrap(), "range"), "0-1234566");
     server.kill();
     // Bytes that were never acknowledged, and bytes that must not be looked at again.
-    let file = std::fs::File::options()
-        .write(true)
-        .open(only_object(&server))
-        .unwrap();
+    let file = std::fs::File::options().write(true).open(only_object(&server)).unwrap();
     file.write_all_at(b"never acknowledged", 1_234_567).unwrap();
     file.write_all_at(b"not looked at", 0).unwrap();
     drop(file);
@@ -46,19 +40,11 @@ async fn an_upload_goes_on_after_a_crash_without_reading_its_bytes_again() {
     let admin = server.admin();
     let progress = admin.get(&location).await;
     assert_eq!(
-        (
-            progress.status().as_u16(),
-            header(&progress, "range").as_str()
-        ),
+        (progress.status().as_u16(), header(&progress, "range").as_str()),
         (204, "0-1234566")
     );
     let url = with_query(&location, &format!("digest={}", sha256(&blob)));
-    let answer = admin
-        .send("PUT", &url)
-        .body(blob[1_234_567..].to_vec())
-        .send()
-        .await
-        .unwrap();
+    let answer = admin.send("PUT", &url).body(blob[1_234_567..].to_vec()).send().await.unwrap();
     assert_eq!(answer.status(), 201, "the saved hash was not used");
     // Which is why the damage done above shows now.
     assert!(!server.fsck(&["--deep"]).status.success());
@@ -79,23 +65,11 @@ async fn a_session_can_be_finished_with_either_algorithm() {
         let path = format!("/v2/library/either/blobs/uploads/{query}");
         let answer = admin.send("POST", &path).send().await.unwrap();
         let location = header(&answer, "location");
-        admin
-            .send("PATCH", &location)
-            .body(blob[..200_000].to_vec())
-            .send()
-            .await
-            .unwrap();
+        admin.send("PATCH", &location).body(blob[..200_000].to_vec()).send().await.unwrap();
         let url = with_query(&location, &format!("digest={digest}"));
-        let answer = admin
-            .send("PUT", &url)
-            .body(blob[200_000..].to_vec())
-            .send()
-            .await
-            .unwrap();
+        let answer = admin.send("PUT", &url).body(blob[200_000..].to_vec()).send().await.unwrap();
         assert_eq!(answer.status(), 201, "{query} {digest}");
-        let pulled = admin
-            .get(&format!("/v2/library/either/blobs/{digest}"))
-            .await;
+        let pulled = admin.get(&format!("/v2/library/either/blobs/{digest}")).await;
         assert_eq!(pulled.bytes().await.unwrap(), blob);
     }
 }
@@ -155,10 +129,7 @@ async fn two_writers_on_one_session_never_interleave() {
         let object = only_object(&server);
         let bytes = std::fs::read(&object).unwrap();
         for block in bytes.chunks(700_000) {
-            assert!(
-                block.iter().all(|byte| *byte == block[0]),
-                "bytes of two writers are mixed"
-            );
+            assert!(block.iter().all(|byte| *byte == block[0]), "bytes of two writers are mixed");
         }
         assert_eq!(admin.delete(&location).await.status(), 204);
         // So that the next round finds one file: a cancelled session's bytes go after the grace.
@@ -175,21 +146,15 @@ async fn sessions_expire_and_leave_nothing_behind() {
         .start();
     let admin = server.admin();
     let location = admin.start_upload("library/late").await;
-    let answer = admin
-        .send("PATCH", &location)
-        .body("some bytes")
-        .send()
-        .await
-        .unwrap();
+    let answer = admin.send("PATCH", &location).body("some bytes").send().await.unwrap();
     assert_eq!(answer.status(), 202);
     assert!(only_object(&server).exists());
     tokio::time::sleep(Duration::from_millis(2500)).await;
     let late = admin.get(&location).await;
     assert_eq!(error_code(late).await, "BLOB_UPLOAD_UNKNOWN");
     let shards = std::fs::read_dir(server.data().join("blobs/b")).unwrap();
-    let left: usize = shards
-        .map(|shard| std::fs::read_dir(shard.unwrap().path()).unwrap().count())
-        .sum();
+    let left: usize =
+        shards.map(|shard| std::fs::read_dir(shard.unwrap().path()).unwrap().count()).sum();
     assert_eq!(left, 0, "the bytes of an expired session");
 }
 
@@ -197,9 +162,7 @@ async fn sessions_expire_and_leave_nothing_behind() {
 async fn a_push_heals_a_blob_whose_bytes_are_gone_or_cut() {
     let server = Setup::new().start();
     let admin = server.admin();
-    let (manifest, digest) = admin
-        .push_image("library/heal", "v1", b"a layer to lose")
-        .await;
+    let (manifest, digest) = admin.push_image("library/heal", "v1", b"a layer to lose").await;
     let layer = sha256(b"a layer to lose");
     let path = format!("/v2/library/heal/blobs/{layer}");
     let object = || {
@@ -217,24 +180,15 @@ async fn a_push_heals_a_blob_whose_bytes_are_gone_or_cut() {
             std::fs::remove_file(&file).unwrap();
         }
         let broken = admin.get(&path).await;
-        assert_eq!(
-            broken.status(),
-            503,
-            "trouble is no answer about what exists"
-        );
+        assert_eq!(broken.status(), 503, "trouble is no answer about what exists");
         assert!(!server.fsck(&[]).status.success());
         // Whoever could push is asked to.
         assert_eq!(admin.head(&path).await.status(), 404);
         admin.push_blob("library/heal", b"a layer to lose").await;
-        assert_eq!(
-            admin.get(&path).await.bytes().await.unwrap(),
-            "a layer to lose"
-        );
+        assert_eq!(admin.get(&path).await.bytes().await.unwrap(), "a layer to lose");
         server.assert_clean(&["--deep"]);
     }
-    let pulled = admin
-        .get(&format!("/v2/library/heal/manifests/{digest}"))
-        .await;
+    let pulled = admin.get(&format!("/v2/library/heal/manifests/{digest}")).await;
     assert_eq!(pulled.bytes().await.unwrap(), manifest);
 }
 
@@ -246,21 +200,11 @@ async fn flipped_bytes_are_never_served_as_a_whole() {
     let digest = admin.push_blob("library/flip", &blob).await;
     let path = format!("/v2/library/flip/blobs/{digest}");
     assert_eq!(admin.get(&path).await.bytes().await.unwrap(), blob);
-    let file = std::fs::File::options()
-        .write(true)
-        .open(only_object(&server))
-        .unwrap();
+    let file = std::fs::File::options().write(true).open(only_object(&server)).unwrap();
     file.write_all_at(&[!blob[1_000_000]], 1_000_000).unwrap();
     let answer = admin.get(&path).await;
-    assert!(
-        answer.bytes().await.is_err(),
-        "a damaged blob was served to its end"
-    );
-    assert_eq!(
-        admin.head(&path).await.status(),
-        404,
-        "whoever could push is asked to"
-    );
+    assert!(answer.bytes().await.is_err(), "a damaged blob was served to its end");
+    assert_eq!(admin.head(&path).await.status(), 404, "whoever could push is asked to");
     assert_eq!(admin.push_blob("library/flip", &blob).await, digest);
     assert_eq!(admin.get(&path).await.bytes().await.unwrap(), blob);
     server.assert_clean(&["--deep"]);

@@ -34,10 +34,7 @@ fn stderr(output: &Output) -> String {
 fn assert_refuses(output: &Output, hints: &[&str]) {
     let message = stderr(output);
     assert!(!output.status.success(), "it started: {message}");
-    assert!(
-        message.starts_with("roadstead: ") && message.lines().count() == 1,
-        "{message}"
-    );
+    assert!(message.starts_with("roadstead: ") && message.lines().count() == 1, "{message}");
     for hint in hints {
         assert!(message.contains(hint), "{hint:?} is not in {message}");
     }
@@ -85,36 +82,18 @@ async fn the_first_start_needs_no_configuration_and_says_what_to_do_next() {
     let password = fs::read_to_string(&file).unwrap().trim().to_owned();
     assert!(password.len() >= 20, "a guessable password");
     assert!(banner.contains(&password), "{banner}");
-    assert!(
-        banner.contains(&format!("http://127.0.0.1:{port}")),
-        "{banner}"
-    );
-    assert!(
-        banner.contains(&format!("docker login 127.0.0.1:{port}")),
-        "{banner}"
-    );
+    assert!(banner.contains(&format!("http://127.0.0.1:{port}")), "{banner}");
+    assert!(banner.contains(&format!("docker login 127.0.0.1:{port}")), "{banner}");
     for name in ["initial-admin-password", "secret-key"] {
-        let mode = fs::metadata(directory.path().join("data").join(name))
-            .unwrap()
-            .permissions();
+        let mode = fs::metadata(directory.path().join("data").join(name)).unwrap().permissions();
         assert_eq!(mode.mode() & 0o777, 0o600, "{name}");
     }
     let client = reqwest::Client::new();
     let url = format!("http://127.0.0.1:{port}/v2/");
-    let login = client
-        .get(&url)
-        .basic_auth("admin", Some(&password))
-        .send()
-        .await
-        .unwrap();
+    let login = client.get(&url).basic_auth("admin", Some(&password)).send().await.unwrap();
     assert_eq!(login.status(), 200);
     for guess in ["Harbor12345", "admin", "password", ""] {
-        let login = client
-            .get(&url)
-            .basic_auth("admin", Some(guess))
-            .send()
-            .await
-            .unwrap();
+        let login = client.get(&url).basic_auth("admin", Some(guess)).send().await.unwrap();
         assert_eq!(login.status(), 401, "{guess:?} is a default password");
     }
     drop(child);
@@ -122,12 +101,7 @@ async fn the_first_start_needs_no_configuration_and_says_what_to_do_next() {
     let (child, banner) = start_bare(directory.path(), port);
     assert!(!banner.contains(&password), "the password was shown twice");
     let client = reqwest::Client::new();
-    let login = client
-        .get(&url)
-        .basic_auth("admin", Some(&password))
-        .send()
-        .await
-        .unwrap();
+    let login = client.get(&url).basic_auth("admin", Some(&password)).send().await.unwrap();
     assert_eq!(login.status(), 200);
     drop(child);
 }
@@ -137,11 +111,7 @@ fn a_taken_port_is_named_and_nothing_is_left_behind() {
     let directory = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = run(
-        &["serve"],
-        directory.path(),
-        &[("ROADSTEAD_LISTEN", &address)],
-    );
+    let output = run(&["serve"], directory.path(), &[("ROADSTEAD_LISTEN", &address)]);
     assert_refuses(&output, &[&address, "taken", "ROADSTEAD_LISTEN"]);
     assert!(!directory.path().join("data/roadstead.db").exists());
 }
@@ -161,11 +131,8 @@ fn a_data_directory_that_cannot_be_used_is_named() {
 fn a_data_directory_has_one_server() {
     let server = Setup::new().start();
     let data = server.data().display().to_string();
-    let output = run(
-        &["serve", "--data-dir", &data, "--listen", "127.0.0.1:0"],
-        server.scratch(),
-        &[],
-    );
+    let output =
+        run(&["serve", "--data-dir", &data, "--listen", "127.0.0.1:0"], server.scratch(), &[]);
     assert_refuses(&output, &[&data, "in use"]);
 }
 
@@ -202,11 +169,7 @@ fn a_wrong_secret_key_is_refused_loudly() {
     let mut server = Setup::new().start();
     server.kill();
     let other = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-    let output = server
-        .command(&["serve"])
-        .env("ROADSTEAD_SECRET_KEY", other)
-        .output()
-        .unwrap();
+    let output = server.command(&["serve"]).env("ROADSTEAD_SECRET_KEY", other).output().unwrap();
     assert_refuses(&output, &["secret key"]);
     assert!(!stderr(&output).contains(other));
 }
@@ -215,10 +178,7 @@ fn a_wrong_secret_key_is_refused_loudly() {
 fn settings_that_do_not_exist_or_make_no_sense_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("roadstead.toml"), "listne = \"x\"\n").unwrap();
-    assert_refuses(
-        &run(&["serve"], directory.path(), &[]),
-        &["roadstead.toml", "listne"],
-    );
+    assert_refuses(&run(&["serve"], directory.path(), &[]), &["roadstead.toml", "listne"]);
     fs::remove_file(directory.path().join("roadstead.toml")).unwrap();
     for (name, value) in [
         ("ROADSTEAD_LISTEN", "nowhere"),
@@ -239,17 +199,11 @@ fn settings_that_do_not_exist_or_make_no_sense_are_refused() {
 #[test]
 fn the_configuration_is_shown_with_its_origin_and_without_secrets() {
     let directory = tempfile::tempdir().unwrap();
-    let variables = [
-        ("ROADSTEAD_ADMIN_PASSWORD", "Canary-12"),
-        ("ROADSTEAD_LOG", "warn"),
-    ];
+    let variables = [("ROADSTEAD_ADMIN_PASSWORD", "Canary-12"), ("ROADSTEAD_LOG", "warn")];
     let output = run(&["config", "show"], directory.path(), &variables);
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success());
-    assert!(
-        shown.contains("log = \"warn\"  # from ROADSTEAD_LOG"),
-        "{shown}"
-    );
+    assert!(shown.contains("log = \"warn\"  # from ROADSTEAD_LOG"), "{shown}");
     assert!(shown.contains("admin_password = \"***\""), "{shown}");
     assert!(!shown.contains("Canary"), "{shown}");
 }
@@ -257,17 +211,10 @@ fn the_configuration_is_shown_with_its_origin_and_without_secrets() {
 #[test]
 fn every_command_explains_itself_with_an_example() {
     let directory = tempfile::tempdir().unwrap();
-    for arguments in [
-        ["serve", "--help"],
-        ["fsck", "--help"],
-        ["config", "--help"],
-    ] {
+    for arguments in [["serve", "--help"], ["fsck", "--help"], ["config", "--help"]] {
         let output = run(&arguments, directory.path(), &[]);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            output.status.success() && text.contains("Example:"),
-            "{text}"
-        );
+        assert!(output.status.success() && text.contains("Example:"), "{text}");
     }
 }
 
@@ -275,15 +222,10 @@ fn every_command_explains_itself_with_an_example() {
 async fn slow_upload(server: &Server, go_on: tokio::sync::oneshot::Receiver<()>) -> u16 {
     let admin = server.admin();
     let blob = vec![7_u8; 2_000_000];
-    let url = with_query(
-        &admin.start_upload("library/slow").await,
-        &format!("digest={}", sha256(&blob)),
-    );
+    let url =
+        with_query(&admin.start_upload("library/slow").await, &format!("digest={}", sha256(&blob)));
     let (first, second) = blob.split_at(1_000_000);
-    let (first, second) = (
-        Bytes::copy_from_slice(first),
-        Bytes::copy_from_slice(second),
-    );
+    let (first, second) = (Bytes::copy_from_slice(first), Bytes::copy_from_slice(second));
     let body = stream::unfold((0, Some(go_on)), move |(n, go_on)| {
         let (first, second) = (first.clone(), second.clone());
         async move {
@@ -297,9 +239,7 @@ async fn slow_upload(server: &Server, go_on: tokio::sync::oneshot::Receiver<()>)
             }
         }
     });
-    let request = admin
-        .send("PUT", &url)
-        .body(reqwest::Body::wrap_stream(body));
+    let request = admin.send("PUT", &url).body(reqwest::Body::wrap_stream(body));
     request.send().await.expect("an answer").status().as_u16()
 }
 
@@ -311,10 +251,7 @@ async fn sigterm_lets_a_running_push_finish_and_ends_with_zero() {
         tokio::time::sleep(Duration::from_millis(500)).await;
         server.terminate();
         tokio::time::sleep(Duration::from_millis(500)).await;
-        assert!(
-            TcpStream::connect(server.address()).is_err(),
-            "it still takes connections"
-        );
+        assert!(TcpStream::connect(server.address()).is_err(), "it still takes connections");
         go_on.send(()).expect("the upload waits");
     });
     assert_eq!(finished, 201);
@@ -346,24 +283,17 @@ async fn sigterm_does_not_wait_longer_than_the_limit() {
 #[tokio::test]
 async fn health_and_metrics_have_a_port_of_their_own() {
     let admin_port = free_port();
-    let server = Setup::new()
-        .env("ROADSTEAD_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
-        .start();
+    let server =
+        Setup::new().env("ROADSTEAD_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}")).start();
     let client = reqwest::Client::new();
     // The first was the harness's, to see whether the server answers.
     server.nobody().get("/v2/").await;
     for path in ["livez", "readyz"] {
-        let answer = client
-            .get(format!("http://127.0.0.1:{admin_port}/{path}"))
-            .send()
-            .await;
+        let answer = client.get(format!("http://127.0.0.1:{admin_port}/{path}")).send().await;
         assert_eq!(answer.unwrap().status(), 200);
         assert_eq!(server.nobody().get(&format!("/{path}")).await.status(), 404);
     }
-    let metrics = client
-        .get(format!("http://127.0.0.1:{admin_port}/metrics"))
-        .send()
-        .await;
+    let metrics = client.get(format!("http://127.0.0.1:{admin_port}/metrics")).send().await;
     let text = metrics.unwrap().text().await.unwrap();
     let line = "roadstead_http_requests_total{method=\"GET\",route=\"v2\",code=\"401\"} 2";
     assert!(text.contains(line), "{text}");
@@ -375,9 +305,7 @@ async fn health_and_metrics_have_a_port_of_their_own() {
 fn self_signed(directory: &Path) -> (String, String) {
     let (cert, key) = (directory.join("cert.pem"), directory.join("key.pem"));
     let made = Command::new("openssl")
-        .args([
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=x",
-        ])
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=x"])
         .args([
             "-addext",
             "subjectAltName=IP:127.0.0.1",
@@ -389,10 +317,7 @@ fn self_signed(directory: &Path) -> (String, String) {
         .arg("-out")
         .arg(&cert)
         .output();
-    assert!(
-        made.is_ok_and(|made| made.status.success()),
-        "openssl is missing: run `make test`"
-    );
+    assert!(made.is_ok_and(|made| made.status.success()), "openssl is missing: run `make test`");
     (cert.display().to_string(), key.display().to_string())
 }
 
@@ -413,10 +338,7 @@ async fn with_a_certificate_it_speaks_https_and_says_so() {
         .spawn();
     let _running = Running(child.expect("the binary runs"));
     let root = reqwest::Certificate::from_pem(&fs::read(cert).unwrap()).unwrap();
-    let client = reqwest::Client::builder()
-        .tls_certs_only([root])
-        .build()
-        .unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([root]).build().unwrap();
     let url = format!("https://127.0.0.1:{port}/v2/");
     let mut answer = client.get(&url).send().await;
     for _ in 0..100 {
@@ -430,8 +352,6 @@ async fn with_a_certificate_it_speaks_https_and_says_so() {
     assert_eq!(answer.version(), reqwest::Version::HTTP_2);
     let challenge = header(&answer, "www-authenticate");
     assert!(challenge.contains(&format!("realm=\"https://127.0.0.1:{port}/service/token\"")));
-    let login = client
-        .get(&url)
-        .basic_auth("admin", Some(roadstead_tests::ADMIN_PASSWORD));
+    let login = client.get(&url).basic_auth("admin", Some(roadstead_tests::ADMIN_PASSWORD));
     assert_eq!(login.send().await.unwrap().status(), 200);
 }

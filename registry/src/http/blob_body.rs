@@ -39,11 +39,7 @@ impl Check {
         let whole = self.hash.finish() == self.blob.digest;
         let state = if whole { State::Ok } else { State::Suspect };
         self.registry.note_state(&self.blob, state).await;
-        if whole {
-            Ok(())
-        } else {
-            Err(std::io::Error::other("the blob is damaged"))
-        }
+        if whole { Ok(()) } else { Err(std::io::Error::other("the blob is damaged")) }
     }
 }
 
@@ -54,32 +50,13 @@ pub(super) fn whole(registry: &Registry, blob: &Blob, stream: BlobStream) -> Bod
         blob: blob.clone(),
         hash: ContentHash::new(blob.digest.algorithm()),
     });
-    let span = Span {
-        start: 0,
-        end: stream.size(),
-    };
-    body(
-        stream,
-        vec![Part {
-            text: Bytes::new(),
-            span,
-        }],
-        Bytes::new(),
-        check,
-    )
+    let span = Span { start: 0, end: stream.size() };
+    body(stream, vec![Part { text: Bytes::new(), span }], Bytes::new(), check)
 }
 
 /// One range.
 pub(super) fn part(stream: BlobStream, span: Span) -> Body {
-    body(
-        stream,
-        vec![Part {
-            text: Bytes::new(),
-            span,
-        }],
-        Bytes::new(),
-        None,
-    )
+    body(stream, vec![Part { text: Bytes::new(), span }], Bytes::new(), None)
 }
 
 /// Several ranges as `multipart/byteranges` (RFC 9110, section 14.6), and the body's length.
@@ -97,20 +74,13 @@ pub(super) fn multipart(stream: BlobStream, spans: &[Span], boundary: &str) -> (
     };
     let parts: Vec<Part> = spans.iter().map(part).collect();
     let trailer = Bytes::from(format!("\r\n--{boundary}--\r\n"));
-    let lengths = parts
-        .iter()
-        .map(|part| part.text.len() as u64 + part.span.length());
+    let lengths = parts.iter().map(|part| part.text.len() as u64 + part.span.length());
     let length = lengths.sum::<u64>() + trailer.len() as u64;
     (body(stream, parts, trailer, None), length)
 }
 
 fn body(stream: BlobStream, parts: Vec<Part>, trailer: Bytes, check: Option<Check>) -> Body {
-    Body::from_stream(pieces(Sending {
-        stream,
-        parts: parts.into(),
-        trailer,
-        check,
-    }))
+    Body::from_stream(pieces(Sending { stream, parts: parts.into(), trailer, check }))
 }
 
 fn pieces(sending: Sending) -> impl Stream<Item = std::io::Result<Bytes>> {

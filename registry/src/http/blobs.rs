@@ -67,9 +67,7 @@ fn ranges(headers: &HeaderMap, blob: &Blob) -> Ranges {
 
 fn whole(blob: &Blob, body: Body) -> Response {
     let mut response = Response::new(body);
-    response
-        .headers_mut()
-        .insert(CONTENT_LENGTH, blob.size.into());
+    response.headers_mut().insert(CONTENT_LENGTH, blob.size.into());
     response
 }
 
@@ -91,19 +89,14 @@ async fn parts(wire: &Wire, blob: &Blob, spans: &[Span]) -> Result<Response, Fai
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, length.into());
-    headers.insert(
-        CONTENT_TYPE,
-        value(&format!("multipart/byteranges; boundary={boundary}")),
-    );
+    headers.insert(CONTENT_TYPE, value(&format!("multipart/byteranges; boundary={boundary}")));
     Ok(response)
 }
 
 /// What every answer about a blob carries. Content is somebody's, and hostile: a browser must
 /// neither guess its type nor show it.
 fn describe(headers: &mut HeaderMap, digest: &Digest) {
-    headers
-        .entry(CONTENT_TYPE)
-        .or_insert(HeaderValue::from_static("application/octet-stream"));
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
     headers.insert(CONTENT_DIGEST, value(digest.as_str()));
     headers.insert(ETAG, value(&conditions::etag(digest.as_str())));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));

@@ -17,29 +17,20 @@ fn tags(headers: &HeaderMap, name: HeaderName) -> Vec<String> {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .map(|tag| {
-            tag.trim()
-                .trim_start_matches("W/")
-                .trim_matches('"')
-                .to_owned()
-        })
+        .map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned())
         .filter(|tag| !tag.is_empty())
         .collect()
 }
 
 /// Whether the client has this content already.
 pub(super) fn not_modified(headers: &HeaderMap, digest: &str) -> bool {
-    tags(headers, IF_NONE_MATCH)
-        .iter()
-        .any(|tag| tag == digest || tag == "*")
+    tags(headers, IF_NONE_MATCH).iter().any(|tag| tag == digest || tag == "*")
 }
 
 /// Whether a range may be served: `If-Range` must name this very content. A date cannot.
 pub(super) fn range_applies(headers: &HeaderMap, digest: &str) -> bool {
     headers.get(IF_RANGE).is_none_or(|value| {
-        value
-            .to_str()
-            .is_ok_and(|value| value.trim().trim_matches('"') == digest)
+        value.to_str().is_ok_and(|value| value.trim().trim_matches('"') == digest)
     })
 }
 

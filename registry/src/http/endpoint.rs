@@ -41,9 +41,7 @@ pub(super) enum Operation {
 impl Endpoint {
     /// Reads a path from the right. It is decoded once, here; what is authorised is what is done.
     pub(super) fn parse(path: &str) -> Result<Self, Failure> {
-        let path = percent_decode_str(path)
-            .decode_utf8()
-            .map_err(|_| Failure::path())?;
+        let path = percent_decode_str(path).decode_utf8().map_err(|_| Failure::path())?;
         let rest = path.strip_prefix("/v2").ok_or_else(Failure::path)?;
         let rest = match rest.strip_prefix('/') {
             Some("") => return Ok(Self::Base),
@@ -169,31 +167,19 @@ mod tests {
         assert_eq!(parse("/v2"), Endpoint::Base);
         assert_eq!(parse("/v2/"), Endpoint::Base);
         assert_eq!(parse("/v2/_catalog"), Endpoint::Catalog);
-        assert_eq!(
-            parse("/v2/a/b/blobs/uploads"),
-            Endpoint::Uploads(repository("a/b"))
-        );
-        assert_eq!(
-            parse("/v2/a/b/blobs/uploads/"),
-            Endpoint::Uploads(repository("a/b"))
-        );
+        assert_eq!(parse("/v2/a/b/blobs/uploads"), Endpoint::Uploads(repository("a/b")));
+        assert_eq!(parse("/v2/a/b/blobs/uploads/"), Endpoint::Uploads(repository("a/b")));
         assert_eq!(
             parse("/v2/a/blobs/uploads/blobs/uploads/"),
             Endpoint::Uploads(repository("a/blobs/uploads"))
         );
-        assert_eq!(
-            parse("/v2/tags/list/tags/list"),
-            Endpoint::Tags(repository("tags/list"))
-        );
+        assert_eq!(parse("/v2/tags/list/tags/list"), Endpoint::Tags(repository("tags/list")));
         assert_eq!(
             parse("/v2/a/manifests/manifests/latest"),
             Endpoint::Manifest(repository("a/manifests"), "latest".parse().unwrap())
         );
         let encoded = format!("/v2/a/b/blobs/{}", DIGEST.replace(':', "%3A"));
-        assert_eq!(
-            parse(&encoded),
-            Endpoint::Blob(repository("a/b"), DIGEST.parse().unwrap())
-        );
+        assert_eq!(parse(&encoded), Endpoint::Blob(repository("a/b"), DIGEST.parse().unwrap()));
         assert_eq!(
             parse("/v2/a/b/blobs/uploads/nonsense"),
             Endpoint::Upload(repository("a/b"), None)

@@ -27,12 +27,7 @@ pub(super) struct Failure {
 impl Failure {
     pub(super) fn new(status: StatusCode, code: OciCode, message: impl Into<String>) -> Self {
         let body = ErrorBody::one(code, message);
-        Self {
-            status,
-            body,
-            headers: Vec::new(),
-            challenge: None,
-        }
+        Self { status, body, headers: Vec::new(), challenge: None }
     }
 
     pub(super) fn bad_request(code: OciCode, message: impl Into<String>) -> Self {
@@ -56,26 +51,15 @@ impl Failure {
 
     pub(super) fn method(allowed: &'static str) -> Self {
         let message = format!("this method is not supported here; these are: {allowed}");
-        Self::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            OciCode::Unsupported,
-            message,
-        )
-        .with(ALLOW, HeaderValue::from_static(allowed))
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, OciCode::Unsupported, message)
+            .with(ALLOW, HeaderValue::from_static(allowed))
     }
 
     /// 416 with the size, as RFC 9110 wants it.
     pub(super) fn range(size: u64) -> Self {
         let message = format!("the range is not satisfiable: the blob has {size} bytes");
-        Self::new(
-            StatusCode::RANGE_NOT_SATISFIABLE,
-            OciCode::RangeInvalid,
-            message,
-        )
-        .with(
-            http::header::CONTENT_RANGE,
-            value(&format!("bytes */{size}")),
-        )
+        Self::new(StatusCode::RANGE_NOT_SATISFIABLE, OciCode::RangeInvalid, message)
+            .with(http::header::CONTENT_RANGE, value(&format!("bytes */{size}")))
     }
 
     /// The caller may not, or is not known. Every refusal is 401 with a challenge, in Harbor's
@@ -116,11 +100,8 @@ impl Failure {
             AuthError::BadCredentials => None,
             other => return Error::Auth(other).into(),
         };
-        let mut failure = Self::new(
-            StatusCode::UNAUTHORIZED,
-            OciCode::Unauthorized,
-            error.to_string(),
-        );
+        let mut failure =
+            Self::new(StatusCode::UNAUTHORIZED, OciCode::Unauthorized, error.to_string());
         failure.challenge = Some(Challenge::with_error(operation, error_parameter));
         failure
     }
@@ -140,19 +121,13 @@ impl Failure {
 
     /// The error as an answer; challenges name the host that the client used.
     pub(super) fn into_response_at(self, site: Option<&Site>) -> Response {
-        let mut response = (
-            self.status,
-            [(CONTENT_TYPE, "application/json")],
-            self.body.to_json(),
-        )
+        let mut response = (self.status, [(CONTENT_TYPE, "application/json")], self.body.to_json())
             .into_response();
         for (name, value) in self.headers {
             response.headers_mut().insert(name, value);
         }
         if let (Some(challenge), Some(site)) = (self.challenge, site) {
-            response
-                .headers_mut()
-                .insert(WWW_AUTHENTICATE, value(&challenge.text(site)));
+            response.headers_mut().insert(WWW_AUTHENTICATE, value(&challenge.text(site)));
         }
         response
     }
@@ -172,10 +147,10 @@ impl From<Error> for Failure {
             Error::ManifestInvalid(_) => (S::BAD_REQUEST, OciCode::ManifestInvalid),
             Error::ManifestTooLarge(_) => (S::PAYLOAD_TOO_LARGE, OciCode::ManifestInvalid),
             Error::TooManyTags(_) => (S::URI_TOO_LONG, OciCode::TagInvalid),
-            Error::Precondition(_) | Error::Immutable(_) | Error::ManifestHeld(_) => {
+            Error::Precondition(_) | Error::Immutable(_) => {
                 (S::PRECONDITION_FAILED, OciCode::Denied)
             }
-            Error::BlobHeld(_) => (S::METHOD_NOT_ALLOWED, OciCode::Denied),
+            Error::ManifestHeld(_) | Error::BlobHeld(_) => (S::METHOD_NOT_ALLOWED, OciCode::Denied),
             Error::BodyStalled => (S::REQUEST_TIMEOUT, OciCode::SizeInvalid),
             Error::OutOfOrder(at) => {
                 let (status, at) = (S::RANGE_NOT_SATISFIABLE, *at);
@@ -207,11 +182,8 @@ impl From<Error> for Failure {
 
 /// One error for each digest.
 fn missing(digests: &[Digest], error: &Error) -> Failure {
-    let mut failure = Failure::new(
-        StatusCode::NOT_FOUND,
-        OciCode::ManifestBlobUnknown,
-        error.to_string(),
-    );
+    let mut failure =
+        Failure::new(StatusCode::NOT_FOUND, OciCode::ManifestBlobUnknown, error.to_string());
     let entry = |digest: &Digest| ErrorEntry {
         code: OciCode::ManifestBlobUnknown.to_string(),
         message: format!("{error}: {digest}"),
@@ -225,12 +197,8 @@ fn missing(digests: &[Digest], error: &Error) -> Failure {
 fn unavailable(error: &Error) -> Failure {
     tracing::error!(%error, "a request failed");
     let message = "the registry is not available at the moment; try again";
-    Failure::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        OciCode::Unavailable,
-        message,
-    )
-    .with(RETRY_AFTER, HeaderValue::from_static("5"))
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, OciCode::Unavailable, message)
+        .with(RETRY_AFTER, HeaderValue::from_static("5"))
 }
 
 impl From<NameError> for Failure {

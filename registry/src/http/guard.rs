@@ -17,21 +17,11 @@ impl Site {
     /// From the request's own host, so that a client which reached us is sent to the same place.
     /// A host with characters that no host has is not repeated.
     pub(super) fn of(request: &Parts, https: bool) -> Option<Self> {
-        let header = request
-            .headers
-            .get(HOST)
-            .and_then(|host| host.to_str().ok());
-        let host = request
-            .uri
-            .authority()
-            .map(http::uri::Authority::as_str)
-            .or(header)?;
+        let header = request.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let host = request.uri.authority().map(http::uri::Authority::as_str).or(header)?;
         let plain =
             |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
-        (!host.is_empty() && host.chars().all(plain)).then(|| Self {
-            https,
-            host: host.to_owned(),
-        })
+        (!host.is_empty() && host.chars().all(plain)).then(|| Self { https, host: host.to_owned() })
     }
 }
 
@@ -86,10 +76,6 @@ impl Challenge {
 
 fn scope(name: &RepositoryName, action: Action) -> String {
     // Whoever pushes looks first whether it is there.
-    let actions = if action == Action::Push {
-        "pull,push"
-    } else {
-        action.name()
-    };
+    let actions = if action == Action::Push { "pull,push" } else { action.name() };
     format!("repository:{name}:{actions}")
 }

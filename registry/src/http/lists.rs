@@ -18,15 +18,9 @@ use crate::manifest::media_type::OCI_INDEX;
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
 pub(super) async fn tags(wire: &Wire, grant: &Grant, request: &Parts) -> Result<Response, Failure> {
-    let listed = wire
-        .registry
-        .list_tags(grant, &Query::of(request).page()?)
-        .await?;
+    let listed = wire.registry.list_tags(grant, &Query::of(request).page()?).await?;
     let link = next_page(&listed, &format!("/v2/{}/tags/list", grant.name()));
-    Ok(answer(
-        &json!({"name": grant.name().as_str(), "tags": listed.names}),
-        link,
-    ))
+    Ok(answer(&json!({"name": grant.name().as_str(), "tags": listed.names}), link))
 }
 
 pub(super) async fn catalog(
@@ -41,10 +35,7 @@ pub(super) async fn catalog(
     if caller.token_lacks_catalog() {
         return Err(Failure::refused(Refusal::TokenLacks, &Operation::Catalog));
     }
-    let listed = wire
-        .registry
-        .list_repositories(caller, &Query::of(request).page()?)
-        .await?;
+    let listed = wire.registry.list_repositories(caller, &Query::of(request).page()?).await?;
     let link = next_page(&listed, "/v2/_catalog");
     Ok(answer(&json!({"repositories": listed.names}), link))
 }
@@ -59,10 +50,7 @@ fn answer(body: &serde_json::Value, link: Option<HeaderValue>) -> Response {
 
 fn next_page(listed: &Listed, path: &str) -> Option<HeaderValue> {
     let (n, last) = (listed.more?, listed.names.last()?);
-    Some(value(&format!(
-        "<{path}?last={}&n={n}>; rel=\"next\"",
-        encode(last)
-    )))
+    Some(value(&format!("<{path}?last={}&n={n}>; rel=\"next\"", encode(last))))
 }
 
 fn encode(text: &str) -> String {
@@ -86,10 +74,7 @@ pub(super) async fn referrers(
         })?),
     };
     let n = query.n()?;
-    let page = wire
-        .registry
-        .referrers(grant, digest, artifact_type, after, n)
-        .await?;
+    let page = wire.registry.referrers(grant, digest, artifact_type, after, n).await?;
     let body = json!({
         "schemaVersion": 2,
         "mediaType": OCI_INDEX,
@@ -97,9 +82,7 @@ pub(super) async fn referrers(
     });
     let mut response = ([(CONTENT_TYPE, OCI_INDEX)], body.to_string()).into_response();
     if artifact_type.is_some() {
-        response
-            .headers_mut()
-            .insert(FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
+        response.headers_mut().insert(FILTERS_APPLIED, HeaderValue::from_static("artifactType"));
     }
     if let Some(next) = page.next {
         let mut link = format!("</v2/{}/referrers/{digest}?last={next}", grant.name());

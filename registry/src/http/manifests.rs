@@ -26,19 +26,14 @@ pub(super) async fn get(
     request: &Parts,
 ) -> Result<Response, Failure> {
     let with_bytes = request.method == Method::GET;
-    let (manifest, bytes) = wire
-        .registry
-        .find_manifest(grant, reference, with_bytes)
-        .await?;
+    let (manifest, bytes) = wire.registry.find_manifest(grant, reference, with_bytes).await?;
     let digest = manifest.digest.as_str();
     let mut response = Response::new(Body::empty());
     if conditions::not_modified(&request.headers, digest) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     } else {
         *response.body_mut() = Body::from(bytes);
-        response
-            .headers_mut()
-            .insert(CONTENT_LENGTH, manifest.size.into());
+        response.headers_mut().insert(CONTENT_LENGTH, manifest.size.into());
     }
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, value(&manifest.media_type));
@@ -54,33 +49,18 @@ pub(super) async fn put(
     request: &Parts,
     body: Body,
 ) -> Result<Response, Failure> {
-    let tags: Vec<Tag> = Query::of(request)
-        .all("tag")
-        .map(str::parse)
-        .collect::<Result<_, _>>()?;
+    let tags: Vec<Tag> = Query::of(request).all("tag").map(str::parse).collect::<Result<_, _>>()?;
     let condition = conditions::of_put(&request.headers);
-    let header = |name| {
-        request
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
+    let header = |name| request.headers.get(name).and_then(|value| value.to_str().ok());
     let content_type = header(CONTENT_TYPE).unwrap_or_default().to_owned();
     let announced: Option<usize> = header(CONTENT_LENGTH).and_then(|n| n.parse().ok());
     let limits = wire.registry.limits();
     let pieces = Pieces::new(body, limits.body_idle);
     if announced.is_some_and(|announced| announced > limits.manifest_bytes) {
-        pieces.discard().await;
         return Err(Error::ManifestTooLarge(limits.manifest_bytes).into());
     }
     let bytes = pieces.collect(limits.manifest_bytes).await?;
-    let push = Push {
-        reference,
-        tags,
-        condition,
-        content_type,
-        bytes,
-    };
+    let push = Push { reference, tags, condition, content_type, bytes };
     let (registry, task_grant) = (wire.registry.clone(), grant.clone());
     // A task of its own: a client that hangs up does not leave a commit half waited for.
     let pushed = tokio::spawn(async move { registry.push_manifest(&task_grant, push).await });
@@ -88,10 +68,7 @@ pub(super) async fn put(
     let mut response = empty(StatusCode::CREATED);
     let headers = response.headers_mut();
     let digest = pushed.digest.as_str();
-    headers.insert(
-        LOCATION,
-        value(&format!("/v2/{}/manifests/{digest}", grant.name())),
-    );
+    headers.insert(LOCATION, value(&format!("/v2/{}/manifests/{digest}", grant.name())));
     headers.insert(CONTENT_DIGEST, value(digest));
     if let Some(subject) = pushed.subject {
         headers.insert(OCI_SUBJECT, value(subject.as_str()));

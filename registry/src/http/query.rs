@@ -11,11 +11,7 @@ pub(super) struct Query(Vec<(String, String)>);
 impl Query {
     pub(super) fn of(request: &Parts) -> Self {
         let query = request.uri.query().unwrap_or_default();
-        Self(
-            form_urlencoded::parse(query.as_bytes())
-                .into_owned()
-                .collect(),
-        )
+        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
     /// The first value of a parameter.
@@ -25,10 +21,7 @@ impl Query {
 
     /// Every value of a parameter.
     pub(super) fn all(&self, key: &str) -> impl Iterator<Item = &str> {
-        self.0
-            .iter()
-            .filter(move |(k, _)| k == key)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(k, _)| k == key).map(|(_, value)| value.as_str())
     }
 
     /// `n`: more than any page holds is as good as a page.
@@ -40,17 +33,11 @@ impl Query {
             return Ok(Some(n.parse().unwrap_or(usize::MAX)));
         }
         let message = "n must be a whole number, not negative";
-        Err(Failure::bad_request(
-            OciCode::PaginationNumberInvalid,
-            message,
-        ))
+        Err(Failure::bad_request(OciCode::PaginationNumberInvalid, message))
     }
 
     /// `n` and `last`.
     pub(super) fn page(&self) -> Result<Page, Failure> {
-        Ok(Page {
-            n: self.n()?,
-            last: self.get("last").unwrap_or_default().to_owned(),
-        })
+        Ok(Page { n: self.n()?, last: self.get("last").unwrap_or_default().to_owned() })
     }
 }

@@ -79,10 +79,7 @@ async fn open(
     algorithm: Algorithm,
     announced: u64,
 ) -> Result<Response, Failure> {
-    let progress = wire
-        .registry
-        .start_upload(grant, algorithm, announced)
-        .await?;
+    let progress = wire.registry.start_upload(grant, algorithm, announced).await?;
     Ok(session(StatusCode::ACCEPTED, grant.name(), progress))
 }
 
@@ -129,10 +126,7 @@ async fn single(
 ) -> Result<Response, Failure> {
     let chunk = chunk(&request.headers)?;
     let announced = chunk.length.unwrap_or(0);
-    let progress = wire
-        .registry
-        .start_upload(&grant, digest.algorithm(), announced)
-        .await?;
+    let progress = wire.registry.start_upload(&grant, digest.algorithm(), announced).await?;
     // The first push to a repository makes it; the session is looked up there.
     let grant = renew(wire, &grant).await?;
     complete(wire, grant, progress.id, digest, chunk, body).await
@@ -221,11 +215,10 @@ async fn complete(
     let name = grant.name().clone();
     let pieces = Pieces::new(body, wire.registry.limits().body_idle);
     let (registry, claimed) = (wire.registry.clone(), digest.clone());
-    let finished = tokio::spawn(async move {
-        registry
-            .finish_upload(&grant, id, &claimed, chunk, pieces)
-            .await
-    });
+    let finished =
+        tokio::spawn(
+            async move { registry.finish_upload(&grant, id, &claimed, chunk, pieces).await },
+        );
     let finished = finished.await.map_err(Error::from)?;
     finished.map_err(|error| Failure::from(error).at_location(&location(&name, id)))?;
     Ok(created(&name, &digest))
@@ -239,40 +232,23 @@ fn known(id: Option<UploadId>) -> Result<UploadId, Failure> {
 /// `Content-Length` and `Content-Range`. The specification's ranges have no unit; some clients
 /// send RFC 9110's form all the same.
 fn chunk(headers: &HeaderMap) -> Result<Chunk, Failure> {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &http::HeaderValue| value.to_str().ok())
-    };
+    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
     let length = text(CONTENT_LENGTH).and_then(|length| length.parse().ok());
     let Some(header) = headers.get(CONTENT_RANGE) else {
-        return Ok(Chunk {
-            range: None,
-            length,
-        });
+        return Ok(Chunk { range: None, length });
     };
     let range = header.to_str().ok().and_then(bounds);
     let range = range.ok_or(Error::UploadInvalid("Content-Range must be <first>-<last>"))?;
-    Ok(Chunk {
-        range: Some(range),
-        length,
-    })
+    Ok(Chunk { range: Some(range), length })
 }
 
 fn bounds(header: &str) -> Option<(u64, u64)> {
     let header = header.trim();
-    let header = header
-        .strip_prefix("bytes")
-        .map_or(header, |rest| rest.trim_start_matches([' ', '=']));
-    let range = header
-        .split_once('/')
-        .map_or(header, |(range, _size)| range);
+    let header =
+        header.strip_prefix("bytes").map_or(header, |rest| rest.trim_start_matches([' ', '=']));
+    let range = header.split_once('/').map_or(header, |(range, _size)| range);
     let (first, last) = range.split_once('-')?;
-    let number = |text: &str| {
-        text.bytes()
-            .all(|b| b.is_ascii_digit())
-            .then(|| text.parse().ok())
-            .flatten()
-    };
+    let number =
+        |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
     Some((number(first)?, number(last)?))
 }

@@ -52,14 +52,9 @@ impl Shape {
                 "artifactType",
                 "platform",
             ],
-            Self::Platform => &[
-                "architecture",
-                "os",
-                "os.version",
-                "os.features",
-                "variant",
-                "features",
-            ],
+            Self::Platform => {
+                &["architecture", "os", "os.version", "os.features", "variant", "features"]
+            }
             Self::Free => &[],
         }
     }
@@ -144,9 +139,7 @@ impl<'de> Visitor<'de> for Checked {
                 return Err(A::Error::custom("an object has too many keys"));
             }
             if let Some(key) = seen.replace(key) {
-                return Err(A::Error::custom(format_args!(
-                    "the key {key:?} stands twice"
-                )));
+                return Err(A::Error::custom(format_args!("the key {key:?} stands twice")));
             }
         }
         Ok(())

@@ -113,7 +113,5 @@ pub(crate) async fn receive(
 
 fn wrong_length(total: u64, expected: Option<u64>) -> Error {
     let expected = expected.unwrap_or_default();
-    Error::SizeInvalid(format!(
-        "{expected} bytes were announced and {total} arrived"
-    ))
+    Error::SizeInvalid(format!("{expected} bytes were announced and {total} arrived"))
 }

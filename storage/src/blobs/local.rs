@@ -139,9 +139,7 @@ impl Blobs {
             };
             let found = file.metadata().map_err(Error::io("look up a blob"))?.len();
             if found != size {
-                return Err(damaged(format!(
-                    "it has {found} bytes and should have {size}"
-                )));
+                return Err(damaged(format!("it has {found} bytes and should have {size}")));
             }
             Ok(BlobStream::new(file, size))
         })
@@ -206,11 +204,7 @@ impl Blobs {
             let total = stat.f_blocks.saturating_mul(stat.f_frsize);
             let free = stat.f_bavail.saturating_mul(stat.f_frsize);
             let reserve = (total / RESERVE_DIVISOR).min(LARGEST_RESERVE);
-            if free < reserve.saturating_add(bytes) {
-                Err(Error::Full("blobs"))
-            } else {
-                Ok(())
-            }
+            if free < reserve.saturating_add(bytes) { Err(Error::Full("blobs")) } else { Ok(()) }
         })
         .await
     }
@@ -227,10 +221,9 @@ async fn blocking<T: Send + 'static>(
 
 fn private_directory(path: &Path) -> Result<()> {
     match fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(Error::io(format!(
-            "make the directory {}",
-            path.display()
-        ))(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(Error::io(format!("make the directory {}", path.display()))(error))
+        }
         _ => Ok(()),
     }
 }
@@ -240,18 +233,15 @@ fn check_format(root: &Path) -> Result<()> {
     match fs::read_to_string(&path) {
         Ok(found) if found == FORMAT => Ok(()),
         // A crash between making the file and writing it leaves it empty.
-        Ok(found) if !found.is_empty() => Err(Error::NewerFormat {
-            found: found.trim().to_owned(),
-            known: FORMAT.trim(),
-        }),
+        Ok(found) if !found.is_empty() => {
+            Err(Error::NewerFormat { found: found.trim().to_owned(), known: FORMAT.trim() })
+        }
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::io(format!("read {}", path.display()))(error))
         }
         _ => {
             fs::write(&path, FORMAT).map_err(Error::io(format!("write {}", path.display())))?;
-            File::open(&path)
-                .and_then(|file| file.sync_all())
-                .map_err(Error::io("sync a file"))
+            File::open(&path).and_then(|file| file.sync_all()).map_err(Error::io("sync a file"))
         }
     }
 }
@@ -279,16 +269,11 @@ fn label(file: &File, digest: &Digest) -> Result<()> {
 
 fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     let list = |directory| -> std::io::Result<Vec<PathBuf>> {
-        fs::read_dir(directory)?
-            .map(|entry| Ok(entry?.path()))
-            .collect()
+        fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
     };
     list(directory).map_err(Error::io("list a directory"))
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

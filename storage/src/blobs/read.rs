@@ -25,10 +25,7 @@ pub struct BlobStream {
 
 impl BlobStream {
     pub(super) fn new(file: File, size: u64) -> Self {
-        Self {
-            file: Arc::new(file),
-            size,
-        }
+        Self { file: Arc::new(file), size }
     }
 
     /// The blob's length in bytes.
@@ -44,9 +41,7 @@ impl BlobStream {
     /// # Errors
     /// `UnexpectedEof` when the file ends before `end`.
     pub async fn piece(&self, offset: u64, end: u64) -> std::io::Result<Bytes> {
-        let wanted = usize::try_from(end.saturating_sub(offset))
-            .unwrap_or(PIECE)
-            .min(PIECE);
+        let wanted = usize::try_from(end.saturating_sub(offset)).unwrap_or(PIECE).min(PIECE);
         if wanted == 0 {
             return Ok(Bytes::new());
         }
@@ -55,9 +50,7 @@ impl BlobStream {
         if filled == 0 {
             let file = self.file.clone();
             let read = move || file.read_at(&mut buffer, offset).map(|n| (buffer, n));
-            (buffer, filled) = spawn_blocking(read)
-                .await
-                .map_err(std::io::Error::other)??;
+            (buffer, filled) = spawn_blocking(read).await.map_err(std::io::Error::other)??;
         }
         if filled == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
@@ -98,21 +91,13 @@ mod tests {
         let key = ObjectKey::fresh();
         let hash = ContentHash::new(Algorithm::Sha256);
         let first = blobs.stage(&key, 0, hash.clone()).await.unwrap();
-        let first = first
-            .write(vec![Bytes::from_static(b"hello ")])
-            .await
-            .unwrap();
+        let first = first.write(vec![Bytes::from_static(b"hello ")]).await.unwrap();
         let saved = first.hash().clone();
-        let lost = first
-            .write(vec![Bytes::from_static(b"lost when the process died")])
-            .await;
+        let lost = first.write(vec![Bytes::from_static(b"lost when the process died")]).await;
         drop(lost);
 
         let second = blobs.stage(&key, 6, saved).await.unwrap();
-        let second = second
-            .write(vec![Bytes::from_static(b"world")])
-            .await
-            .unwrap();
+        let second = second.write(vec![Bytes::from_static(b"world")]).await.unwrap();
         let digest = second.hash().clone().finish();
         assert_eq!(digest, Digest::of(Algorithm::Sha256, b"hello world"));
         blobs.publish(&key, second, &digest).await.unwrap();

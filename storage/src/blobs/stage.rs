@@ -23,14 +23,10 @@ impl Staged {
         options.write(true).mode(0o600);
         // A session's first bytes make the file; a repeated first attempt finds it there.
         let file = if offset == 0 {
-            options
-                .clone()
-                .create_new(true)
-                .open(path)
-                .or_else(|error| match error.kind() {
-                    std::io::ErrorKind::AlreadyExists => options.open(path),
-                    _ => Err(error),
-                })
+            options.clone().create_new(true).open(path).or_else(|error| match error.kind() {
+                std::io::ErrorKind::AlreadyExists => options.open(path),
+                _ => Err(error),
+            })
         } else {
             options.open(path)
         };
@@ -68,9 +64,7 @@ impl Staged {
         run(move || {
             for chunk in &chunks {
                 // Hashed right after the copy, while the bytes are still in the cache.
-                self.file
-                    .write_all_at(chunk, self.offset)
-                    .map_err(Error::io("write a blob"))?;
+                self.file.write_all_at(chunk, self.offset).map_err(Error::io("write a blob"))?;
                 self.hash.update(chunk);
                 self.offset += chunk.len() as u64;
             }

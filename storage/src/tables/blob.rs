@@ -57,9 +57,7 @@ const COLUMNS: &str = "SELECT b.id, b.digest, b.size, b.okey, b.state, b.verifie
 fn blob((id, digest, size, key, state, verified_at): Row) -> Result<Blob> {
     Ok(Blob {
         id: BlobId(id),
-        digest: digest
-            .parse()
-            .map_err(|error| Error::inconsistent("blob", error))?,
+        digest: digest.parse().map_err(|error| Error::inconsistent("blob", error))?,
         size: u64::try_from(size).map_err(|error| Error::inconsistent("blob", error))?,
         key: key.parse()?,
         state: State::named(&state)?,

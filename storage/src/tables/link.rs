@@ -185,17 +185,9 @@ pub async fn resolve(
         .await?;
     let mut found = HashMap::with_capacity(rows.len());
     for (digest, id, size) in rows {
-        let digest = digest
-            .parse()
-            .map_err(|error| Error::inconsistent("blob", error))?;
+        let digest = digest.parse().map_err(|error| Error::inconsistent("blob", error))?;
         let size = u64::try_from(size).map_err(|error| Error::inconsistent("blob", error))?;
-        found.insert(
-            digest,
-            Linked {
-                id: BlobId(id),
-                size,
-            },
-        );
+        found.insert(digest, Linked { id: BlobId(id), size });
     }
     Ok(found)
 }
@@ -243,8 +235,5 @@ pub async fn miscounted(conn: &mut Conn) -> Result<Vec<(ProjectId, i64, i64)>> {
         )
         .fetch_all()
         .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, used, held)| (ProjectId(id), used, held))
-        .collect())
+    Ok(rows.into_iter().map(|(id, used, held)| (ProjectId(id), used, held)).collect())
 }

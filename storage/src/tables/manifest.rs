@@ -1,8 +1,8 @@
-//! Manifests: their bytes, what they hold, and who refers to whom.
+//! Manifests and their bytes.
 
 use std::collections::HashMap;
 
-use roadstead_model::{BlobId, Digest, ManifestId, RepositoryId, Timestamp};
+use roadstead_model::{Digest, ManifestId, RepositoryId, Timestamp};
 
 use crate::{Conn, Error, Result, Tx};
 
@@ -24,9 +24,7 @@ type Row = (i64, String, String, i64);
 fn manifest((id, digest, media_type, size): Row) -> Result<Manifest> {
     Ok(Manifest {
         id: ManifestId(id),
-        digest: digest
-            .parse()
-            .map_err(|error| Error::inconsistent("manifest", error))?,
+        digest: digest.parse().map_err(|error| Error::inconsistent("manifest", error))?,
         media_type,
         size: u64::try_from(size).map_err(|error| Error::inconsistent("manifest", error))?,
     })
@@ -68,11 +66,8 @@ pub async fn find_tagged(
 
 /// The stored bytes, exactly as they were received.
 pub async fn bytes(conn: &mut Conn, id: ManifestId) -> Result<Option<Vec<u8>>> {
-    let row: Option<(Vec<u8>,)> = conn
-        .query("SELECT bytes FROM manifest WHERE id = $1")
-        .bind(id.0)
-        .fetch_optional()
-        .await?;
+    let row: Option<(Vec<u8>,)> =
+        conn.query("SELECT bytes FROM manifest WHERE id = $1").bind(id.0).fetch_optional().await?;
     Ok(row.map(|(bytes,)| bytes))
 }
 
@@ -137,94 +132,6 @@ pub async fn count_in_project(tx: &mut Tx, repository: RepositoryId, bytes: i64)
     Ok(())
 }
 
-/// Notes which blobs of its repository a manifest holds.
-///
-/// # Errors
-/// [`Error::Reference`] when one is not linked there any more.
-pub async fn hold_blobs(
-    tx: &mut Tx,
-    repository: RepositoryId,
-    id: ManifestId,
-    blobs: impl IntoIterator<Item = BlobId>,
-) -> Result<u64> {
-    // In ascending order, so that two pushes take PostgreSQL's row locks the same way round.
-    tx.query(
-        "INSERT INTO manifest_blob (manifest_id, repo_id, blob_id)
-         SELECT $1, l.repo_id, l.blob_id FROM repo_blob l
-         WHERE l.repo_id = $2 AND l.blob_id IN ",
-    )
-    .bind(id.0)
-    .bind(repository.0)
-    .push_list(blobs.into_iter().map(|blob| blob.0))
-    .push(" ORDER BY l.blob_id")
-    .execute()
-    .await
-}
-
-/// Notes which manifests of its repository an index holds.
-pub async fn hold_children(
-    tx: &mut Tx,
-    id: ManifestId,
-    children: impl IntoIterator<Item = ManifestId>,
-) -> Result<u64> {
-    tx.query(
-        "INSERT INTO manifest_child (parent_id, child_id)
-         SELECT $1, m.id FROM manifest m WHERE m.id IN ",
-    )
-    .bind(id.0)
-    .push_list(children.into_iter().map(|child| child.0))
-    .push(" ORDER BY m.id")
-    .execute()
-    .await
-}
-
-/// Notes what a sparse manifest names and its repository lacks.
-pub async fn note_missing(
-    tx: &mut Tx,
-    repository: RepositoryId,
-    id: ManifestId,
-    digest: &Digest,
-) -> Result<()> {
-    tx.query(
-        "INSERT INTO manifest_missing (manifest_id, repo_id, digest) VALUES ($1, $2, $3)
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(id.0)
-    .bind(repository.0)
-    .bind(digest.as_str())
-    .execute()
-    .await?;
-    Ok(())
-}
-
-/// Sparse indexes that named this manifest before it was there hold it from now on.
-pub async fn resolve_missing(
-    tx: &mut Tx,
-    repository: RepositoryId,
-    id: ManifestId,
-    digest: &Digest,
-) -> Result<()> {
-    let resolved = tx
-        .query(
-            "INSERT INTO manifest_child (parent_id, child_id)
-             SELECT manifest_id, $1 FROM manifest_missing WHERE repo_id = $2 AND digest = $3
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(id.0)
-        .bind(repository.0)
-        .bind(digest.as_str())
-        .execute()
-        .await?;
-    if resolved > 0 {
-        tx.query("DELETE FROM manifest_missing WHERE repo_id = $1 AND digest = $2")
-            .bind(repository.0)
-            .bind(digest.as_str())
-            .execute()
-            .await?;
-    }
-    Ok(())
-}
-
 /// A child that an index names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Child {
@@ -250,18 +157,9 @@ pub async fn resolve(
         .await?;
     let mut found = HashMap::with_capacity(rows.len());
     for (digest, id, size, depth) in rows {
-        let digest = digest
-            .parse()
-            .map_err(|error| Error::inconsistent("manifest", error))?;
+        let digest = digest.parse().map_err(|error| Error::inconsistent("manifest", error))?;
         let size = u64::try_from(size).map_err(|error| Error::inconsistent("manifest", error))?;
-        found.insert(
-            digest,
-            Child {
-                id: ManifestId(id),
-                size,
-                depth,
-            },
-        );
+        found.insert(digest, Child { id: ManifestId(id), size, depth });
     }
     Ok(found)
 }
@@ -271,102 +169,7 @@ pub async fn resolve(
 /// # Errors
 /// [`Error::Reference`] while an index holds it.
 pub async fn remove(tx: &mut Tx, id: ManifestId) -> Result<bool> {
-    Ok(tx
-        .query("DELETE FROM manifest WHERE id = $1")
-        .bind(id.0)
-        .execute()
-        .await?
-        == 1)
-}
-
-/// The digest of an index that holds the manifest.
-pub async fn parent_of(conn: &mut Conn, id: ManifestId) -> Result<Option<String>> {
-    let row: Option<(String,)> = conn
-        .query(
-            "SELECT m.digest FROM manifest m JOIN manifest_child c ON c.parent_id = m.id
-             WHERE c.child_id = $1 ORDER BY m.id LIMIT 1",
-        )
-        .bind(id.0)
-        .fetch_optional()
-        .await?;
-    Ok(row.map(|(digest,)| digest))
-}
-
-/// The digest of a manifest of the repository that holds the blob.
-pub async fn holder_of(
-    conn: &mut Conn,
-    repository: RepositoryId,
-    blob: BlobId,
-) -> Result<Option<String>> {
-    let row: Option<(String,)> = conn
-        .query(
-            "SELECT m.digest FROM manifest m JOIN manifest_blob h ON h.manifest_id = m.id
-             WHERE h.repo_id = $1 AND h.blob_id = $2 ORDER BY m.id LIMIT 1",
-        )
-        .bind(repository.0)
-        .bind(blob.0)
-        .fetch_optional()
-        .await?;
-    Ok(row.map(|(digest,)| digest))
-}
-
-/// A manifest that refers to another.
-#[derive(Clone, Debug)]
-pub struct Referrer {
-    /// The row, which is also the order of lists.
-    pub id: ManifestId,
-    /// The digest.
-    pub digest: String,
-    /// The media type.
-    pub media_type: String,
-    /// The length in bytes.
-    pub size: i64,
-    /// The artifact type, if it has one.
-    pub artifact_type: Option<String>,
-    /// The annotations as JSON, if it has some.
-    pub annotations: Option<String>,
-}
-
-type ReferrerRow = (i64, String, String, i64, Option<String>, Option<String>);
-
-/// Up to `limit` manifests of the repository that refer to `subject`, with ids above `after`.
-pub async fn referrers(
-    conn: &mut Conn,
-    repository: RepositoryId,
-    subject: &Digest,
-    artifact_type: Option<&str>,
-    after: ManifestId,
-    limit: i64,
-) -> Result<Vec<Referrer>> {
-    let mut query = conn
-        .query(
-            "SELECT id, digest, media_type, size, artifact_type, annotations FROM manifest
-             WHERE repo_id = $1 AND subject_digest = $2 AND id > $3",
-        )
-        .bind(repository.0)
-        .bind(subject.as_str())
-        .bind(after.0);
-    if let Some(artifact_type) = artifact_type {
-        query = query.push(" AND artifact_type = ").push_bind(artifact_type);
-    }
-    let rows: Vec<ReferrerRow> = query
-        .push(" ORDER BY id LIMIT ")
-        .push_bind(limit)
-        .fetch_all()
-        .await?;
-    Ok(rows
-        .into_iter()
-        .map(
-            |(id, digest, media_type, size, artifact_type, annotations)| Referrer {
-                id: ManifestId(id),
-                digest,
-                media_type,
-                size,
-                artifact_type,
-                annotations,
-            },
-        )
-        .collect())
+    Ok(tx.query("DELETE FROM manifest WHERE id = $1").bind(id.0).execute().await? == 1)
 }
 
 /// A manifest with everything that its row claims, for whoever walks them all.
@@ -402,31 +205,13 @@ pub async fn walk(conn: &mut Conn, after: ManifestId, limit: i64) -> Result<Vec<
         .await?;
     Ok(rows
         .into_iter()
-        .map(
-            |(id, repository, digest, media_type, bytes, subject)| Claim {
-                id: ManifestId(id),
-                repository,
-                digest,
-                media_type,
-                bytes,
-                subject,
-            },
-        )
+        .map(|(id, repository, digest, media_type, bytes, subject)| Claim {
+            id: ManifestId(id),
+            repository,
+            digest,
+            media_type,
+            bytes,
+            subject,
+        })
         .collect())
-}
-
-/// The digests that the rows say a manifest refers to: held blobs, children, and what is missing.
-pub async fn held_digests(conn: &mut Conn, id: ManifestId) -> Result<Vec<String>> {
-    let rows: Vec<(String,)> = conn
-        .query(
-            "SELECT b.digest FROM manifest_blob h JOIN blob b ON b.id = h.blob_id
-             WHERE h.manifest_id = $1
-             UNION SELECT m.digest FROM manifest_child c JOIN manifest m ON m.id = c.child_id
-             WHERE c.parent_id = $1
-             UNION SELECT digest FROM manifest_missing WHERE manifest_id = $1",
-        )
-        .bind(id.0)
-        .fetch_all()
-        .await?;
-    Ok(rows.into_iter().map(|(digest,)| digest).collect())
 }

@@ -55,19 +55,7 @@ pub struct NewUser<'a> {
     pub sysadmin: bool,
 }
 
-type Row = (
-    i64,
-    String,
-    i64,
-    bool,
-    bool,
-    Option<String>,
-    String,
-    String,
-    String,
-    i64,
-    i64,
-);
+type Row = (i64, String, i64, bool, bool, Option<String>, String, String, String, i64, i64);
 
 const SELECT: &str = "SELECT p.id, p.name, p.epoch, p.disabled, u.sysadmin, u.email, u.realname,
             u.comment, u.password_hash, p.created_at, p.updated_at
@@ -77,13 +65,7 @@ fn account(row: Row) -> UserAccount {
     let (id, name, epoch, disabled, sysadmin, email, realname, comment, hash, created, updated) =
         row;
     UserAccount {
-        principal: Principal {
-            id: PrincipalId(id),
-            name,
-            epoch,
-            disabled,
-            sysadmin,
-        },
+        principal: Principal { id: PrincipalId(id), name, epoch, disabled, sysadmin },
         email,
         realname,
         comment,
@@ -106,12 +88,8 @@ pub async fn find_user(conn: &mut Conn, name: &str) -> Result<Option<UserAccount
 
 /// The account with this id.
 pub async fn find_user_by_id(conn: &mut Conn, id: PrincipalId) -> Result<Option<UserAccount>> {
-    let row: Option<Row> = conn
-        .query(SELECT)
-        .push(" WHERE p.id = $1")
-        .bind(id.0)
-        .fetch_optional()
-        .await?;
+    let row: Option<Row> =
+        conn.query(SELECT).push(" WHERE p.id = $1").bind(id.0).fetch_optional().await?;
     Ok(row.map(account))
 }
 
@@ -182,11 +160,7 @@ pub async fn set_password(
         .bind(id.0)
         .execute()
         .await?;
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(Error::Reference)
-    }
+    if changed == 1 { Ok(()) } else { Err(Error::Reference) }
 }
 
 /// Accounts but the one with id `except`, by name.
@@ -209,9 +183,6 @@ pub async fn list_users(
 
 /// How many accounts there are.
 pub async fn count_users(conn: &mut Conn) -> Result<i64> {
-    let (count,) = conn
-        .query("SELECT COUNT(*) FROM user_account")
-        .fetch_one::<(i64,)>()
-        .await?;
+    let (count,) = conn.query("SELECT COUNT(*) FROM user_account").fetch_one::<(i64,)>().await?;
     Ok(count)
 }

@@ -93,23 +93,15 @@ pub async fn insert(
 
 /// The project with this name.
 pub async fn find(conn: &mut Conn, name: &str) -> Result<Option<Project>> {
-    let row: Option<Row> = conn
-        .query(SELECT)
-        .push(" WHERE p.name = $1")
-        .bind(name)
-        .fetch_optional()
-        .await?;
+    let row: Option<Row> =
+        conn.query(SELECT).push(" WHERE p.name = $1").bind(name).fetch_optional().await?;
     Ok(row.map(project))
 }
 
 /// The project with this id.
 pub async fn find_by_id(conn: &mut Conn, id: ProjectId) -> Result<Option<Project>> {
-    let row: Option<Row> = conn
-        .query(SELECT)
-        .push(" WHERE p.id = $1")
-        .bind(id.0)
-        .fetch_optional()
-        .await?;
+    let row: Option<Row> =
+        conn.query(SELECT).push(" WHERE p.id = $1").bind(id.0).fetch_optional().await?;
     Ok(row.map(project))
 }
 
@@ -156,16 +148,9 @@ fn narrowed<'c>(
     filter: Filter<'_>,
 ) -> crate::Query<'c> {
     let (everything, principal) = viewer.parameters();
-    let mut query = conn
-        .query(select)
-        .push(VISIBLE)
-        .bind(everything)
-        .bind(principal);
+    let mut query = conn.query(select).push(VISIBLE).bind(everything).bind(principal);
     if let Some(name) = filter.name {
-        query = query
-            .push(" AND p.name LIKE ")
-            .push_bind(containing(name))
-            .push(" ESCAPE '\\'");
+        query = query.push(" AND p.name LIKE ").push_bind(containing(name)).push(" ESCAPE '\\'");
     }
     if let Some(owner) = filter.owner {
         query = query.push(" AND o.name = ").push_bind(owner);
@@ -210,9 +195,7 @@ pub async fn list(
 /// How many projects the viewer can see.
 pub async fn count(conn: &mut Conn, viewer: Viewer, filter: Filter<'_>) -> Result<i64> {
     let select = "SELECT COUNT(*) FROM project p JOIN principal o ON o.id = p.owner_id";
-    let (count,) = narrowed(conn, select, viewer, filter)
-        .fetch_one::<(i64,)>()
-        .await?;
+    let (count,) = narrowed(conn, select, viewer, filter).fetch_one::<(i64,)>().await?;
     Ok(count)
 }
 
@@ -267,10 +250,7 @@ pub async fn actions(
         .bind(principal.map_or(0, |id| id.0))
         .fetch_all()
         .await?;
-    Ok(rows
-        .iter()
-        .filter_map(|(name,)| Action::named(name))
-        .collect())
+    Ok(rows.iter().filter_map(|(name,)| Action::named(name)).collect())
 }
 
 /// The ids of the roles that the principal has in the project.

@@ -46,8 +46,5 @@ pub async fn find(
 
 /// Removes what has expired; returns how many.
 pub async fn remove_expired(tx: &mut Tx, now: Timestamp) -> Result<u64> {
-    tx.query("DELETE FROM refresh_token WHERE expires_at <= $1")
-        .bind(now.0)
-        .execute()
-        .await
+    tx.query("DELETE FROM refresh_token WHERE expires_at <= $1").bind(now.0).execute().await
 }

@@ -4,11 +4,8 @@ use crate::{Conn, Result, Tx};
 
 /// The value of a setting.
 pub async fn get(conn: &mut Conn, name: &str) -> Result<Option<String>> {
-    let row: Option<(String,)> = conn
-        .query("SELECT value FROM setting WHERE name = $1")
-        .bind(name)
-        .fetch_optional()
-        .await?;
+    let row: Option<(String,)> =
+        conn.query("SELECT value FROM setting WHERE name = $1").bind(name).fetch_optional().await?;
     Ok(row.map(|(value,)| value))
 }
 

@@ -20,10 +20,7 @@ pub async fn list(conn: &mut Conn, purpose: &str) -> Result<Vec<SealedKey>> {
         .bind(purpose)
         .fetch_all()
         .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, sealed)| SealedKey { id, sealed })
-        .collect())
+    Ok(rows.into_iter().map(|(id, sealed)| SealedKey { id, sealed }).collect())
 }
 
 /// Adds a key.

@@ -80,9 +80,7 @@ pub async fn find(
         id,
         key: key.parse()?,
         received: u64::try_from(received).map_err(|e| Error::inconsistent("upload", e))?,
-        algorithm: algorithm
-            .parse()
-            .map_err(|e| Error::inconsistent("upload", e))?,
+        algorithm: algorithm.parse().map_err(|e| Error::inconsistent("upload", e))?,
         hash_state,
     }))
 }

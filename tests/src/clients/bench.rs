@@ -39,14 +39,8 @@ impl Default for Bench {
 impl Bench {
     /// An empty home; every client finds its configuration there and nowhere else.
     pub fn new() -> Self {
-        let directory = tempfile::Builder::new()
-            .prefix("rs")
-            .tempdir()
-            .expect("a directory");
-        let mut bench = Self {
-            directory,
-            variables: Vec::new(),
-        };
+        let directory = tempfile::Builder::new().prefix("rs").tempdir().expect("a directory");
+        let mut bench = Self { directory, variables: Vec::new() };
         for (variable, name) in HOMES {
             let path = bench.directory(name);
             bench.set(variable, &path);
@@ -63,9 +57,7 @@ impl Bench {
         bench.set("REGISTRY_AUTH_FILE", &auth);
         bench.set("REGCTL_CONFIG", &regctl);
         bench.set("CONTAINERS_STORAGE_CONF", &storage);
-        bench
-            .variables
-            .push(("COSIGN_PASSWORD".to_owned(), "for-the-key".to_owned()));
+        bench.variables.push(("COSIGN_PASSWORD".to_owned(), "for-the-key".to_owned()));
         bench
     }
 
@@ -79,8 +71,7 @@ impl Bench {
     }
 
     fn set(&mut self, variable: &str, value: &Path) {
-        self.variables
-            .push((variable.to_owned(), value.display().to_string()));
+        self.variables.push((variable.to_owned(), value.display().to_string()));
     }
 
     /// Sets an environment variable for the commands that follow.
@@ -194,10 +185,7 @@ impl Ran {
 
     /// The lines of its standard output.
     pub fn lines(&self) -> Vec<String> {
-        self.text()
-            .lines()
-            .map(|line| line.trim().to_owned())
-            .collect()
+        self.text().lines().map(|line| line.trim().to_owned()).collect()
     }
 
     /// Everything it printed.
@@ -216,11 +204,7 @@ impl Ran {
     #[track_caller]
     #[allow(clippy::return_self_not_must_use)]
     pub fn succeeded(self) -> Self {
-        assert!(
-            self.code == Some(0),
-            "{}",
-            self.account("should have succeeded")
-        );
+        assert!(self.code == Some(0), "{}", self.account("should have succeeded"));
         self
     }
 
@@ -229,11 +213,7 @@ impl Ran {
     pub fn failed_with(self, texts: &[&str]) {
         let in_time = self.code.is_some_and(|code| code != 124 && code != 137);
         assert!(in_time, "{}", self.account("hung"));
-        assert!(
-            self.code != Some(0),
-            "{}",
-            self.account("should have failed")
-        );
+        assert!(self.code != Some(0), "{}", self.account("should have failed"));
         self.says(texts);
     }
 
@@ -243,11 +223,7 @@ impl Ran {
     pub fn says(self, texts: &[&str]) -> Self {
         let printed = self.printed();
         for text in texts {
-            assert!(
-                printed.contains(text),
-                "{}",
-                self.account(&format!("does not say '{text}'"))
-            );
+            assert!(printed.contains(text), "{}", self.account(&format!("does not say '{text}'")));
         }
         self
     }
@@ -274,9 +250,7 @@ fn search_path() -> String {
 pub(super) fn find(program: &str) -> PathBuf {
     let path = search_path();
     let mut candidates = std::env::split_paths(&path).map(|directory| directory.join(program));
-    candidates
-        .find(|candidate| candidate.is_file())
-        .unwrap_or_else(|| {
-            panic!("{program} is not installed: run `make test`, or tests/tools/install.sh")
-        })
+    candidates.find(|candidate| candidate.is_file()).unwrap_or_else(|| {
+        panic!("{program} is not installed: run `make test`, or tests/tools/install.sh")
+    })
 }

@@ -45,10 +45,7 @@ impl Content {
             let name = &entry["annotations"]["org.opencontainers.image.ref.name"];
             entries.len() == 1 || name == tag
         };
-        let entry = entries
-            .iter()
-            .find(tagged)
-            .unwrap_or_else(|| panic!("no {tag} in {index}"));
+        let entry = entries.iter().find(tagged).unwrap_or_else(|| panic!("no {tag} in {index}"));
         let root = entry["digest"].as_str().expect("a digest").to_owned();
         Self::walk(&root, |digest, _| {
             let (algorithm, hex) = digest.split_once(':').expect("a digest");
@@ -66,10 +63,7 @@ impl Content {
             let bytes = read(&digest, is_manifest);
             walk.take(digest, is_manifest, bytes);
         }
-        Self {
-            root: root.to_owned(),
-            parts: walk.parts,
-        }
+        Self { root: root.to_owned(), parts: walk.parts }
     }
 
     /// What the server answers this person for a tag or digest in a repository.
@@ -83,10 +77,7 @@ impl Content {
             let bytes = fetch(person, &format!("/v2/{repository}/{kind}/{digest}")).await;
             walk.take(digest, is_manifest, bytes);
         }
-        Self {
-            root,
-            parts: walk.parts,
-        }
+        Self { root, parts: walk.parts }
     }
 
     /// The digest of the manifest it all hangs on.
@@ -106,9 +97,7 @@ impl Content {
 
     /// The bytes under a digest.
     pub fn part(&self, digest: &str) -> &[u8] {
-        self.parts
-            .get(digest)
-            .unwrap_or_else(|| panic!("no {digest} in {self:?}"))
+        self.parts.get(digest).unwrap_or_else(|| panic!("no {digest} in {self:?}"))
     }
 
     /// Every digest.
@@ -120,10 +109,7 @@ impl Content {
     pub fn layers(&self) -> Vec<String> {
         let manifest = self.parsed();
         let layers = manifest["layers"].as_array().expect("layers");
-        layers
-            .iter()
-            .map(|layer| layer["digest"].as_str().expect("a digest").to_owned())
-            .collect()
+        layers.iter().map(|layer| layer["digest"].as_str().expect("a digest").to_owned()).collect()
     }
 }
 
@@ -137,19 +123,14 @@ struct Walk {
 impl Walk {
     /// The next digest to read, and whether it is a manifest's.
     fn next(&mut self) -> Option<(String, bool)> {
-        self.open
-            .retain(|(digest, _)| !self.parts.contains_key(digest));
+        self.open.retain(|(digest, _)| !self.parts.contains_key(digest));
         self.open.pop()
     }
 
     /// Keeps the bytes under a digest, which they must have.
     #[track_caller]
     fn take(&mut self, digest: String, is_manifest: bool, bytes: Vec<u8>) {
-        assert_eq!(
-            sha256(&bytes),
-            digest,
-            "the digest of the bytes that were answered"
-        );
+        assert_eq!(sha256(&bytes), digest, "the digest of the bytes that were answered");
         if is_manifest {
             self.open.extend(children(&bytes));
         }
@@ -170,17 +151,10 @@ fn children(manifest: &[u8]) -> Vec<(String, bool)> {
     let named = |field: &str, is_manifest: bool| {
         let entries = manifest[field].as_array().cloned().unwrap_or_default();
         let digest = |entry: &Value| entry["digest"].as_str().expect("a digest").to_owned();
-        entries
-            .iter()
-            .map(|entry| (digest(entry), is_manifest))
-            .collect::<Vec<_>>()
+        entries.iter().map(|entry| (digest(entry), is_manifest)).collect::<Vec<_>>()
     };
     let mut all = named("manifests", true);
     all.extend(named("layers", false));
-    all.extend(
-        manifest["config"]["digest"]
-            .as_str()
-            .map(|digest| (digest.to_owned(), false)),
-    );
+    all.extend(manifest["config"]["digest"].as_str().map(|digest| (digest.to_owned(), false)));
     all
 }

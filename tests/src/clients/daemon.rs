@@ -96,12 +96,7 @@ impl Daemon {
             .stdin(Stdio::null())
             .spawn()
             .expect("the daemon starts");
-        let mut daemon = Self {
-            child,
-            name,
-            directory,
-            log,
-        };
+        let mut daemon = Self { child, name, directory, log };
         daemon.wait_for(socket);
         daemon
     }
@@ -111,16 +106,8 @@ impl Daemon {
         while UnixStream::connect(socket).is_err() {
             let ended = self.child.try_wait().expect("its state");
             let log = fs::read_to_string(&self.log).unwrap_or_default();
-            assert!(
-                ended.is_none(),
-                "{} ended ({ended:?}); it needs root:\n{log}",
-                self.name
-            );
-            assert!(
-                since.elapsed() < START_LIMIT,
-                "no answer from {}:\n{log}",
-                self.name
-            );
+            assert!(ended.is_none(), "{} ended ({ended:?}); it needs root:\n{log}", self.name);
+            assert!(since.elapsed() < START_LIMIT, "no answer from {}:\n{log}", self.name);
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -146,10 +133,8 @@ impl Daemon {
     fn unmount(&self) -> std::io::Result<()> {
         let mounts = fs::read_to_string("/proc/self/mounts")?;
         let below = mounts.lines().filter_map(|line| line.split(' ').nth(1));
-        let mut below: Vec<&Path> = below
-            .map(Path::new)
-            .filter(|path| path.starts_with(&self.directory))
-            .collect();
+        let mut below: Vec<&Path> =
+            below.map(Path::new).filter(|path| path.starts_with(&self.directory)).collect();
         below.sort();
         for path in below.iter().rev() {
             Command::new("umount").arg("--lazy").arg(path).status()?;
@@ -166,11 +151,7 @@ impl Drop for Daemon {
         if std::thread::panicking() {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
-            eprintln!(
-                "{} log:\n{}",
-                self.name,
-                lines[lines.len().saturating_sub(30)..].join("\n")
-            );
+            eprintln!("{} log:\n{}", self.name, lines[lines.len().saturating_sub(30)..].join("\n"));
         }
     }
 }

@@ -18,15 +18,8 @@ const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 /// Writes a directory of files with random content and names them; the first is of some MiB.
 pub fn random_files(bench: &Bench, rng: &mut StdRng, directory: &str, count: usize) -> PathBuf {
     for number in 0..count {
-        let length = if number == 0 {
-            3 << 20
-        } else {
-            rng.random_range(1..200_000)
-        };
-        bench.file(
-            &format!("{directory}/file-{number}"),
-            &random_bytes(rng, length),
-        );
+        let length = if number == 0 { 3 << 20 } else { rng.random_range(1..200_000) };
+        bench.file(&format!("{directory}/file-{number}"), &random_bytes(rng, length));
     }
     bench.path(directory)
 }
@@ -34,9 +27,7 @@ pub fn random_files(bench: &Bench, rng: &mut StdRng, directory: &str, count: usi
 /// Makes an OCI image layout with one image of three layers under `tag`.
 pub(super) fn image(bench: &Bench, rng: &mut StdRng, name: &str, tag: &str) -> PathBuf {
     let layout = Layout::new(bench, name);
-    let layers: Vec<Layer> = (0..3)
-        .map(|number| layout.layer(bench, rng, number))
-        .collect();
+    let layers: Vec<Layer> = (0..3).map(|number| layout.layer(bench, rng, number)).collect();
     let manifest = layout.manifest("amd64", &layers.iter().collect::<Vec<_>>());
     layout.finish(tag, manifest)
 }
@@ -44,9 +35,7 @@ pub(super) fn image(bench: &Bench, rng: &mut StdRng, name: &str, tag: &str) -> P
 /// Makes an OCI image layout with an index of two platforms under `tag`, one layer shared.
 pub(super) fn index(bench: &Bench, rng: &mut StdRng, name: &str, tag: &str) -> PathBuf {
     let layout = Layout::new(bench, name);
-    let layers: Vec<Layer> = (0..3)
-        .map(|number| layout.layer(bench, rng, number))
-        .collect();
+    let layers: Vec<Layer> = (0..3).map(|number| layout.layer(bench, rng, number)).collect();
     let child = |platform: &str, own: &Layer| {
         let mut entry = layout.manifest(platform, &[&layers[0], own]);
         entry["platform"] = json!({"architecture": platform, "os": "linux"});
@@ -97,14 +86,9 @@ struct Layout {
 
 impl Layout {
     fn new(bench: &Bench, name: &str) -> Self {
-        bench.file(
-            &format!("{name}/oci-layout"),
-            br#"{"imageLayoutVersion":"1.0.0"}"#,
-        );
+        bench.file(&format!("{name}/oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#);
         bench.directory(&format!("{name}/blobs/sha256"));
-        Self {
-            directory: bench.path(name),
-        }
+        Self { directory: bench.path(name) }
     }
 
     /// Adds a blob and returns its descriptor.
@@ -117,27 +101,12 @@ impl Layout {
 
     /// Adds a layer; the first is the large one.
     fn layer(&self, bench: &Bench, rng: &mut StdRng, number: usize) -> Layer {
-        let length = if number == 0 {
-            3 << 20
-        } else {
-            rng.random_range(1..200_000)
-        };
-        let files = self
-            .directory
-            .file_name()
-            .expect("a name")
-            .display()
-            .to_string();
+        let length = if number == 0 { 3 << 20 } else { rng.random_range(1..200_000) };
+        let files = self.directory.file_name().expect("a name").display().to_string();
         let files = format!("{files}.layer-{number}");
-        bench.file(
-            &format!("{files}/layer-{number}"),
-            &random_bytes(rng, length),
-        );
+        bench.file(&format!("{files}/layer-{number}"), &random_bytes(rng, length));
         let (tar, packed) = pack(&bench.path(&files));
-        Layer {
-            descriptor: self.put(LAYER, &packed),
-            diff_id: sha256(&tar),
-        }
+        Layer { descriptor: self.put(LAYER, &packed), diff_id: sha256(&tar) }
     }
 
     /// Adds a config and a manifest over layers and returns the manifest's descriptor.
@@ -153,10 +122,7 @@ impl Layout {
             "config": self.put(CONFIG, &serde_json::to_vec(&config).expect("JSON")),
             "layers": layers.iter().map(|layer| &layer.descriptor).collect::<Vec<_>>(),
         });
-        self.put(
-            content::MANIFEST,
-            &serde_json::to_vec(&manifest).expect("JSON"),
-        )
+        self.put(content::MANIFEST, &serde_json::to_vec(&manifest).expect("JSON"))
     }
 
     /// Writes the index that names the root.
@@ -172,35 +138,17 @@ impl Layout {
 /// A directory as a tar archive and the same archive compressed.
 fn pack(directory: &Path) -> (Vec<u8>, Vec<u8>) {
     let tar = Command::new("tar")
-        .args([
-            "--create",
-            "--sort=name",
-            "--mtime=@0",
-            "--owner=0",
-            "--group=0",
-            "--directory",
-        ])
+        .args(["--create", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--directory"])
         .arg(directory)
         .arg(".")
         .output()
         .expect("tar starts");
-    assert!(
-        tar.status.success(),
-        "{}",
-        String::from_utf8_lossy(&tar.stderr)
-    );
+    assert!(tar.status.success(), "{}", String::from_utf8_lossy(&tar.stderr));
     let archive = directory.with_extension("tar");
     fs::write(&archive, &tar.stdout).expect("a file");
-    let packed = Command::new("gzip")
-        .args(["--no-name", "--stdout"])
-        .arg(&archive)
-        .output();
+    let packed = Command::new("gzip").args(["--no-name", "--stdout"]).arg(&archive).output();
     let packed = packed.expect("gzip starts");
-    assert!(
-        packed.status.success(),
-        "{}",
-        String::from_utf8_lossy(&packed.stderr)
-    );
+    assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
     fs::remove_file(&archive).expect("the archive goes");
     (tar.stdout, packed.stdout)
 }

@@ -37,12 +37,7 @@ impl Stage {
         alice.create_project("other", false).await;
         alice.create_project("open", true).await;
         let tap = Tap::before(server.address());
-        Self {
-            server,
-            bench: Bench::new(),
-            rng: crate::content::rng(),
-            tap,
-        }
+        Self { server, bench: Bench::new(), rng: crate::content::rng(), tap }
     }
 
     /// Alice, talking HTTP.
@@ -115,9 +110,7 @@ impl Stage {
 
     /// How many blobs were mounted from another repository since [`Stage::listen`].
     pub fn mounts(&self) -> usize {
-        self.count(201, |method, path| {
-            method == "POST" && path.contains("mount=")
-        })
+        self.count(201, |method, path| method == "POST" && path.contains("mount="))
     }
 
     /// How many chunks of blobs were sent since [`Stage::listen`].
@@ -140,18 +133,13 @@ impl Stage {
 
     /// The tags of a repository, as alice reads them.
     pub async fn tags(&self, repository: &str) -> Vec<String> {
-        let answer = self
-            .alice()
-            .get(&format!("/v2/{repository}/tags/list"))
-            .await;
+        let answer = self.alice().get(&format!("/v2/{repository}/tags/list")).await;
         if answer.status() == 404 {
             return Vec::new();
         }
         let body: serde_json::Value = answer.json().await.expect("JSON");
         let tags = body["tags"].as_array().cloned().unwrap_or_default();
-        tags.iter()
-            .map(|tag| tag.as_str().expect("a tag").to_owned())
-            .collect()
+        tags.iter().map(|tag| tag.as_str().expect("a tag").to_owned()).collect()
     }
 
     /// Whether alice is answered 200 for a manifest.
@@ -162,16 +150,10 @@ impl Stage {
 
     /// The digests of the manifests that refer to this one.
     pub async fn referrers(&self, repository: &str, digest: &str) -> Vec<String> {
-        let answer = self
-            .alice()
-            .get(&format!("/v2/{repository}/referrers/{digest}"))
-            .await;
+        let answer = self.alice().get(&format!("/v2/{repository}/referrers/{digest}")).await;
         assert_eq!(answer.status(), 200, "referrers of {digest}");
         let body: serde_json::Value = answer.json().await.expect("JSON");
         let entries = body["manifests"].as_array().cloned().expect("manifests");
-        entries
-            .iter()
-            .map(|entry| entry["digest"].as_str().expect("text").to_owned())
-            .collect()
+        entries.iter().map(|entry| entry["digest"].as_str().expect("text").to_owned()).collect()
     }
 }

@@ -73,10 +73,7 @@ impl Tap {
     /// What has passed, connection by connection.
     pub fn exchanges(&self) -> Vec<Exchange> {
         let wires = lock(&self.wires);
-        wires
-            .iter()
-            .flat_map(|wire| exchanges(&lock(wire)))
-            .collect()
+        wires.iter().flat_map(|wire| exchanges(&lock(wire))).collect()
     }
 }
 
@@ -124,36 +121,19 @@ fn exchanges(wire: &Wire) -> Vec<Exchange> {
         (status >= 200).then_some(status)
     });
     let together = requests.zip(statuses);
-    together
-        .map(|((method, path), status)| Exchange {
-            method,
-            path,
-            status,
-        })
-        .collect()
+    together.map(|((method, path), status)| Exchange { method, path, status }).collect()
 }
 
 /// The method and path that these bytes end with.
 fn request(bytes: &[u8]) -> Option<(String, String)> {
-    let path_length = bytes
-        .iter()
-        .rev()
-        .take_while(|byte| byte.is_ascii_graphic())
-        .count();
+    let path_length = bytes.iter().rev().take_while(|byte| byte.is_ascii_graphic()).count();
     let (before, path) = bytes.split_at(bytes.len() - path_length);
     let before = before.strip_suffix(b" ")?;
-    let method = METHODS
-        .into_iter()
-        .find(|method| before.ends_with(method.as_bytes()))?;
-    Some((
-        method.to_owned(),
-        std::str::from_utf8(path).ok()?.to_owned(),
-    ))
+    let method = METHODS.into_iter().find(|method| before.ends_with(method.as_bytes()))?;
+    Some((method.to_owned(), std::str::from_utf8(path).ok()?.to_owned()))
 }
 
 fn positions<'a>(bytes: &'a [u8], text: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
     let found = bytes.windows(text.len()).enumerate();
-    found
-        .filter(move |(_, window)| *window == text)
-        .map(|(position, _)| position)
+    found.filter(move |(_, window)| *window == text).map(|(position, _)| position)
 }

@@ -5,30 +5,20 @@ use roadstead_tests::clients::{Containerd, Content, PASSWORD, Stage};
 /// Brings a layout into containerd under a reference.
 fn import(stage: &Stage, layout: &str, reference: &str) {
     let archive = stage.bench.at("import.tar");
-    stage.ok(format!(
-        "tar --create --file {archive} --directory {layout} ."
-    ));
+    stage.ok(format!("tar --create --file {archive} --directory {layout} ."));
     let name = "--base-name imported --index-name imported:index";
     let import = "ctr images import --no-unpack --all-platforms";
     stage.ok(format!("{import} {name} {archive}"));
     let names = stage.ok("ctr images list --quiet").lines();
-    let name = names
-        .iter()
-        .find(|name| name.starts_with("imported:") && *name != "imported:index");
-    stage.ok(format!(
-        "ctr images tag {} {reference}",
-        name.expect("an imported image")
-    ));
+    let name = names.iter().find(|name| name.starts_with("imported:") && *name != "imported:index");
+    stage.ok(format!("ctr images tag {} {reference}", name.expect("an imported image")));
     stage.ok(format!("ctr images remove {}", names.join(" ")));
 }
 
 /// What containerd holds under a digest.
 fn held(stage: &Stage, digest: &str) -> Content {
     Content::walk(digest, |digest, _| {
-        stage
-            .ok(format!("ctr content get {digest}"))
-            .bytes()
-            .to_vec()
+        stage.ok(format!("ctr content get {digest}")).bytes().to_vec()
     })
 }
 
@@ -37,10 +27,7 @@ fn forget(stage: &Stage) {
     let names = stage.ok("ctr images list --quiet").lines();
     stage.ok(format!("ctr images remove --sync {}", names.join(" ")));
     stage.ok("ctr content prune references");
-    assert!(
-        stage.ok("ctr content list --quiet").text().is_empty(),
-        "nothing is left"
-    );
+    assert!(stage.ok("ctr content list --quiet").text().is_empty(), "nothing is left");
 }
 
 fn push(user: &str) -> String {
@@ -72,11 +59,7 @@ async fn containerd_pushes_once_pulls_and_mounts_an_image_to_the_byte() {
     stage.ok(format!("ctr images tag {first} {second}"));
     stage.listen();
     stage.ok(format!("{} {second}", push("alice")));
-    assert_eq!(
-        (stage.mounts(), stage.uploads()),
-        (4, 0),
-        "every blob is mounted"
-    );
+    assert_eq!((stage.mounts(), stage.uploads()), (4, 0), "every blob is mounted");
     assert_eq!(stage.content("other/copy", "1").await, pushed);
 }
 
@@ -94,10 +77,7 @@ async fn containerd_pushes_and_pulls_an_index_and_an_artifact_with_a_subject() {
     import(&stage, &attachment, &attached);
     stage.ok(format!("{} {attached}", push("alice")));
     assert_eq!(stage.content("acme/app", "s").await, statement);
-    assert_eq!(
-        stage.referrers("acme/app", pushed.digest()).await,
-        [statement.digest()]
-    );
+    assert_eq!(stage.referrers("acme/app", pushed.digest()).await, [statement.digest()]);
 
     forget(&stage);
     let options = format!("--plain-http --user alice:{PASSWORD} --all-platforms");
@@ -124,10 +104,7 @@ async fn containerd_says_why_it_may_not_and_needs_no_login_for_public_projects()
     forget(&stage);
     let pull = format!("ctr images pull --plain-http --user mallory:{PASSWORD} {private}");
     stage.refused(&pull, &["uthoriz"]);
-    stage.refused(
-        format!("ctr images pull --plain-http {private}"),
-        &["uthoriz"],
-    );
+    stage.refused(format!("ctr images pull --plain-http {private}"), &["uthoriz"]);
     stage.ok(format!("ctr images pull --plain-http {public}"));
     assert_eq!(held(&stage, pushed.digest()), pushed);
 }

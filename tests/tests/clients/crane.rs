@@ -7,10 +7,7 @@ use serde_json::Value;
 use crate::{NO_RIGHTS, NO_RIGHTS_TO_HEAD, WRONG_PASSWORD};
 
 fn log_in(stage: &Stage, user: &str) {
-    let line = format!(
-        "crane auth login --username {user} --password-stdin {}",
-        stage.host()
-    );
+    let line = format!("crane auth login --username {user} --password-stdin {}", stage.host());
     stage.feed(&line, PASSWORD.as_bytes()).succeeded();
 }
 
@@ -29,11 +26,7 @@ async fn crane_pushes_once_mounts_and_pulls_to_the_byte() {
     stage.ok(&push);
     assert_eq!(stage.uploads(), 0, "nothing is uploaded twice");
     stage.ok(format!("crane copy {first} {second}"));
-    assert_eq!(
-        (stage.mounts(), stage.uploads()),
-        (4, 0),
-        "every blob is mounted"
-    );
+    assert_eq!((stage.mounts(), stage.uploads()), (4, 0), "every blob is mounted");
     assert_eq!(stage.content("other/copy", "1").await, pushed);
 
     let by_digest = stage.at(&format!("other/copy@{}", pushed.digest()));
@@ -42,33 +35,20 @@ async fn crane_pushes_once_mounts_and_pulls_to_the_byte() {
         stage.ok(format!("crane pull --format oci {reference} {target}"));
         assert_eq!(Content::of_layout(&target, "1"), pushed);
     }
-    assert_eq!(
-        stage.ok(format!("crane digest {first}")).text(),
-        pushed.digest()
-    );
-    assert_eq!(
-        stage.ok(format!("crane manifest {first}")).bytes(),
-        pushed.manifest()
-    );
+    assert_eq!(stage.ok(format!("crane digest {first}")).text(), pushed.digest());
+    assert_eq!(stage.ok(format!("crane manifest {first}")).bytes(), pushed.manifest());
     for layer in pushed.layers() {
-        let blob = stage.ok(format!(
-            "crane blob {}",
-            stage.at(&format!("acme/app@{layer}"))
-        ));
+        let blob = stage.ok(format!("crane blob {}", stage.at(&format!("acme/app@{layer}"))));
         assert!(blob.bytes() == pushed.part(&layer), "layer {layer} differs");
     }
-    stage
-        .ok(format!("crane validate --remote {second}"))
-        .says(&["PASS"]);
+    stage.ok(format!("crane validate --remote {second}")).says(&["PASS"]);
 }
 
 /// The digests and platforms of an index.
 fn children(index: &Content) -> Vec<(Value, Value)> {
     let entries = index.parsed()["manifests"].as_array().cloned();
     let entries = entries.expect("manifests").into_iter();
-    entries
-        .map(|entry| (entry["digest"].clone(), entry["platform"].clone()))
-        .collect()
+    entries.map(|entry| (entry["digest"].clone(), entry["platform"].clone())).collect()
 }
 
 #[tokio::test]
@@ -81,41 +61,23 @@ async fn crane_builds_an_index_in_place_lists_tags_and_deletes() {
     assert_eq!(stage.content("acme/app", "1").await, pushed);
     let target = stage.at("other/both:1");
     stage.listen();
-    stage.ok(format!(
-        "crane index append --manifest {source} --tag {target}"
-    ));
-    assert_eq!(
-        stage.uploads(),
-        0,
-        "blobs of the new index are mounted, not uploaded"
-    );
+    stage.ok(format!("crane index append --manifest {source} --tag {target}"));
+    assert_eq!(stage.uploads(), 0, "blobs of the new index are mounted, not uploaded");
     let made = stage.content("other/both", "1").await;
     assert_eq!(children(&made), children(&pushed));
 
     stage.ok(format!("crane tag {source} 2"));
-    stage.ok(format!(
-        "crane copy --all-tags {} {}",
-        stage.at("acme/app"),
-        stage.at("other/app")
-    ));
-    let tags = stage
-        .ok(format!("crane ls {}", stage.at("other/app")))
-        .lines();
+    stage.ok(format!("crane copy --all-tags {} {}", stage.at("acme/app"), stage.at("other/app")));
+    let tags = stage.ok(format!("crane ls {}", stage.at("other/app"))).lines();
     assert_eq!(tags, ["1", "2"]);
     let repositories = stage.ok(format!("crane catalog {}", stage.host())).lines();
     assert_eq!(repositories, ["acme/app", "other/app", "other/both"]);
 
     stage.ok(format!("crane delete {source}"));
     assert_eq!(stage.tags("acme/app").await, ["2"], "a tag goes alone");
-    let child = pushed.parsed()["manifests"][0]["digest"]
-        .as_str()
-        .expect("a digest")
-        .to_owned();
+    let child = pushed.parsed()["manifests"][0]["digest"].as_str().expect("a digest").to_owned();
     let child = stage.at(&format!("acme/app@{child}"));
-    stage.refused(
-        format!("crane delete {child}"),
-        &["referenced by the index"],
-    );
+    stage.refused(format!("crane delete {child}"), &["referenced by the index"]);
     let by_digest = stage.at(&format!("acme/app@{}", pushed.digest()));
     stage.ok(format!("crane delete {by_digest}"));
     stage.ok(format!("crane delete {child}"));
@@ -134,29 +96,15 @@ async fn crane_pushes_an_artifact_with_a_subject_and_appends_layers() {
     let attached = stage.at("acme/app:s");
     stage.ok(format!("crane push {attachment} {attached}"));
     assert_eq!(stage.content("acme/app", "s").await, statement);
-    assert_eq!(
-        stage.referrers("acme/app", pushed.digest()).await,
-        [statement.digest()]
-    );
+    assert_eq!(stage.referrers("acme/app", pushed.digest()).await, [statement.digest()]);
 
-    let (file, archive) = (
-        stage.bench.file("more/file", b"one more"),
-        stage.bench.at("more.tar"),
-    );
+    let (file, archive) = (stage.bench.file("more/file", b"one more"), stage.bench.at("more.tar"));
     let file = file.parent().expect("a directory").display();
-    stage.ok(format!(
-        "tar --create --file {archive} --directory {file} file"
-    ));
+    stage.ok(format!("tar --create --file {archive} --directory {file} file"));
     let target = stage.at("other/more:1");
     stage.listen();
-    stage.ok(format!(
-        "crane append --base {source} --new_layer {archive} --new_tag {target}"
-    ));
-    assert_eq!(
-        (stage.mounts(), stage.uploads()),
-        (3, 2),
-        "only a layer and a config are new"
-    );
+    stage.ok(format!("crane append --base {source} --new_layer {archive} --new_tag {target}"));
+    assert_eq!((stage.mounts(), stage.uploads()), (3, 2), "only a layer and a config are new");
     let layers = stage.content("other/more", "1").await.layers();
     assert_eq!(layers[..3], pushed.layers());
     let files = stage.bench.at("exported.tar");
@@ -164,10 +112,7 @@ async fn crane_pushes_an_artifact_with_a_subject_and_appends_layers() {
     let listed = stage.ok(format!("tar --list --file {files}")).lines();
     assert!(listed.iter().any(|name| name == "file"), "{listed:?}");
     let config = stage.ok(format!("crane config {source}"));
-    let expected = pushed.parsed()["config"]["digest"]
-        .as_str()
-        .expect("a digest")
-        .to_owned();
+    let expected = pushed.parsed()["config"]["digest"].as_str().expect("a digest").to_owned();
     assert_eq!(sha256(config.text().as_bytes()), expected);
 }
 
@@ -178,10 +123,7 @@ async fn crane_says_why_it_may_not_and_needs_no_login_for_public_projects() {
     let (private, public) = (stage.at("acme/app:1"), stage.at("open/app:1"));
     let push = format!("crane push {layout}");
     // This client only stores the password; it is the first request that says no.
-    let wrong = format!(
-        "crane auth login --username alice --password wrong {}",
-        stage.host()
-    );
+    let wrong = format!("crane auth login --username alice --password wrong {}", stage.host());
     stage.ok(&wrong);
     stage.refused(format!("{push} {private}"), &[WRONG_PASSWORD]);
     stage.ok(format!("crane auth logout {}", stage.host()));

@@ -4,18 +4,12 @@ use roadstead_tests::clients::{Content, PASSWORD, Stage};
 
 /// Tells regctl that the registry speaks plain HTTP.
 fn set_up(stage: &Stage) {
-    let set = format!(
-        "regctl registry set --skip-check --tls disabled {}",
-        stage.host()
-    );
+    let set = format!("regctl registry set --skip-check --tls disabled {}", stage.host());
     stage.ok(&set);
 }
 
 fn log_in(stage: &Stage, user: &str) {
-    let line = format!(
-        "regctl registry login --user {user} --pass-stdin {}",
-        stage.host()
-    );
+    let line = format!("regctl registry login --user {user} --pass-stdin {}", stage.host());
     stage.feed(&line, PASSWORD.as_bytes()).succeeded();
 }
 
@@ -35,11 +29,7 @@ async fn regctl_copies_images_in_across_and_out_without_changing_a_byte() {
     stage.ok(&push);
     assert_eq!(stage.uploads(), 0, "nothing is uploaded twice");
     stage.ok(format!("regctl image copy {first} {second}"));
-    assert_eq!(
-        (stage.mounts(), stage.uploads()),
-        (4, 0),
-        "every blob is mounted"
-    );
+    assert_eq!((stage.mounts(), stage.uploads()), (4, 0), "every blob is mounted");
     assert_eq!(stage.content("other/copy", "1").await, pushed);
 
     let by_digest = stage.at(&format!("other/copy@{}", pushed.digest()));
@@ -50,10 +40,7 @@ async fn regctl_copies_images_in_across_and_out_without_changing_a_byte() {
     }
     let raw = stage.ok(format!("regctl manifest get --format raw-body {first}"));
     assert_eq!(raw.bytes(), pushed.manifest());
-    assert_eq!(
-        stage.ok(format!("regctl manifest head {first}")).text(),
-        pushed.digest()
-    );
+    assert_eq!(stage.ok(format!("regctl manifest head {first}")).text(), pushed.digest());
 }
 
 #[tokio::test]
@@ -66,34 +53,20 @@ async fn regctl_attaches_lists_and_deletes_tags_manifests_and_blobs() {
     stage.ok(format!("regctl image copy ocidir://{layout}:1 {target}"));
     assert_eq!(stage.content("acme/app", "1").await, pushed);
     let put = "regctl artifact put --artifact-type application/vnd.example.note";
-    stage
-        .feed(format!("{put} --subject {target}"), b"a note")
-        .succeeded();
+    stage.feed(format!("{put} --subject {target}"), b"a note").succeeded();
     let attached = stage.referrers("acme/app", pushed.digest()).await;
     let listed = stage.ok(format!("regctl artifact list {target}"));
     listed.says(&[&attached[0], "application/vnd.example.note"]);
     let note = stage.at(&format!("acme/app@{}", attached[0]));
-    assert_eq!(
-        stage.ok(format!("regctl artifact get {note}")).bytes(),
-        b"a note"
-    );
+    assert_eq!(stage.ok(format!("regctl artifact get {note}")).bytes(), b"a note");
 
     let copied = stage.at("other/app:1");
     stage.ok(format!("regctl image copy --referrers {target} {copied}"));
     assert_eq!(stage.content("other/app", "1").await, pushed);
-    assert_eq!(
-        stage.referrers("other/app", pushed.digest()).await,
-        attached
-    );
-    stage.ok(format!(
-        "regctl image copy {target} {}",
-        stage.at("acme/app:2")
-    ));
+    assert_eq!(stage.referrers("other/app", pushed.digest()).await, attached);
+    stage.ok(format!("regctl image copy {target} {}", stage.at("acme/app:2")));
     let repository = stage.at("acme/app");
-    assert_eq!(
-        stage.ok(format!("regctl tag ls {repository}")).lines(),
-        ["1", "2"]
-    );
+    assert_eq!(stage.ok(format!("regctl tag ls {repository}")).lines(), ["1", "2"]);
     let repositories = stage.ok(format!("regctl repo ls {}", stage.host())).lines();
     assert_eq!(repositories, ["acme/app", "other/app"]);
 
@@ -120,9 +93,7 @@ async fn regctl_builds_an_index_puts_an_artifact_with_a_subject_and_deletes_blob
     assert_eq!(made.parsed()["manifests"][0]["digest"], pushed.digest());
     let (attachment, statement) = stage.artifact("statement", "s", &pushed);
     let attached = stage.at("acme/app:s");
-    stage.ok(format!(
-        "regctl image copy ocidir://{attachment}:s {attached}"
-    ));
+    stage.ok(format!("regctl image copy ocidir://{attachment}:s {attached}"));
     assert_eq!(stage.content("acme/app", "s").await, statement);
 
     let repository = stage.at("acme/app");
@@ -130,19 +101,13 @@ async fn regctl_builds_an_index_puts_an_artifact_with_a_subject_and_deletes_blob
     let digest = put.succeeded().text();
     let get = format!("regctl blob get {repository} {digest}");
     assert_eq!(stage.ok(&get).bytes(), b"a blob of nobody");
-    stage.ok(format!(
-        "regctl blob copy {repository} {} {digest}",
-        stage.at("other/app")
-    ));
+    stage.ok(format!("regctl blob copy {repository} {} {digest}", stage.at("other/app")));
     stage.ok(format!("regctl blob delete {repository} {digest}"));
     stage.refused(&get, &["not found"]);
     let copied = format!("regctl blob get {} {digest}", stage.at("other/app"));
     assert_eq!(stage.ok(&copied).bytes(), b"a blob of nobody");
     let in_use = pushed.layers().swap_remove(0);
-    stage.refused(
-        format!("regctl blob delete {repository} {in_use}"),
-        &["405"],
-    );
+    stage.refused(format!("regctl blob delete {repository} {in_use}"), &["405"]);
 }
 
 #[tokio::test]
@@ -167,27 +132,16 @@ async fn regctl_says_why_it_may_not_and_needs_no_login_for_public_projects() {
     let (layout, pushed) = stage.image("layout", "1");
     let source = format!("ocidir://{layout}:1");
     let (private, public) = (stage.at("acme/app:1"), stage.at("open/app:1"));
-    let wrong = format!(
-        "regctl registry login --user alice --pass-stdin {}",
-        stage.host()
-    );
-    stage
-        .feed(&wrong, b"not-her-password")
-        .failed_with(&["unauthorized"]);
+    let wrong = format!("regctl registry login --user alice --pass-stdin {}", stage.host());
+    stage.feed(&wrong, b"not-her-password").failed_with(&["unauthorized"]);
     stage.ok(format!("regctl registry logout {}", stage.host()));
-    stage.refused(
-        format!("regctl image copy {source} {public}"),
-        &["unauthorized"],
-    );
+    stage.refused(format!("regctl image copy {source} {public}"), &["unauthorized"]);
     log_in(&stage, "alice");
     for reference in [&private, &public] {
         stage.ok(format!("regctl image copy {source} {reference}"));
     }
     log_in(&stage, "mallory");
-    stage.refused(
-        format!("regctl image copy {source} {private}"),
-        &["unauthorized"],
-    );
+    stage.refused(format!("regctl image copy {source} {private}"), &["unauthorized"]);
     for line in ["manifest get", "tag delete", "tag ls"] {
         stage.refused(format!("regctl {line} {private}"), &["unauthorized"]);
     }

@@ -5,14 +5,8 @@ use roadstead_tests::clients::{Content, PASSWORD, Stage};
 use crate::{NO_RIGHTS, NO_RIGHTS_TO_HEAD, WRONG_PASSWORD};
 
 fn log_in(stage: &Stage, user: &str) {
-    let line = format!(
-        "skopeo login --username {user} --password-stdin {}",
-        stage.host()
-    );
-    stage
-        .feed(&line, PASSWORD.as_bytes())
-        .succeeded()
-        .says(&["Login Succeeded"]);
+    let line = format!("skopeo login --username {user} --password-stdin {}", stage.host());
+    stage.feed(&line, PASSWORD.as_bytes()).succeeded().says(&["Login Succeeded"]);
 }
 
 #[tokio::test]
@@ -54,48 +48,31 @@ async fn skopeo_copies_an_index_and_an_artifact_lists_tags_mirrors_and_deletes()
     let (attachment, statement) = stage.artifact("statement", "s", &pushed);
     for tag in ["1", "2"] {
         let target = stage.at(&format!("acme/app:{tag}"));
-        stage.ok(format!(
-            "skopeo copy --all oci:{layout}:1 docker://{target}"
-        ));
+        stage.ok(format!("skopeo copy --all oci:{layout}:1 docker://{target}"));
     }
     let target = stage.at("acme/app:s");
     stage.ok(format!("skopeo copy oci:{attachment}:s docker://{target}"));
     assert_eq!(stage.content("acme/app", "s").await, statement);
-    assert_eq!(
-        stage.referrers("acme/app", pushed.digest()).await,
-        [statement.digest()]
-    );
+    assert_eq!(stage.referrers("acme/app", pushed.digest()).await, [statement.digest()]);
 
     let repository = stage.at("acme/app");
-    let tags = stage
-        .ok(format!("skopeo list-tags docker://{repository}"))
-        .json();
+    let tags = stage.ok(format!("skopeo list-tags docker://{repository}")).json();
     assert_eq!(tags["Tags"], serde_json::json!(["1", "2", "s"]));
 
     let mirror = stage.bench.directory("mirror");
-    let out = format!(
-        "skopeo sync --all --src docker --dest dir {repository} {}",
-        mirror.display()
-    );
+    let out =
+        format!("skopeo sync --all --src docker --dest dir {repository} {}", mirror.display());
     stage.ok(&out);
     let manifest = std::fs::read(mirror.join("app:2/manifest.json")).expect("a mirrored manifest");
     assert_eq!(manifest, pushed.manifest());
     let other = stage.at("other");
-    stage.ok(format!(
-        "skopeo sync --all --src docker --dest docker {repository} {other}"
-    ));
+    stage.ok(format!("skopeo sync --all --src docker --dest docker {repository} {other}"));
     assert_eq!(stage.content("other/app", "2").await, pushed);
 
     stage.ok(format!("skopeo delete docker://{}", stage.at("acme/app:1")));
     for reference in ["1", "2", pushed.digest()] {
-        assert!(
-            !stage.has("acme/app", reference).await,
-            "{reference} went with the manifest"
-        );
-        assert!(
-            stage.has("other/app", reference).await,
-            "{reference} stays where it was copied"
-        );
+        assert!(!stage.has("acme/app", reference).await, "{reference} went with the manifest");
+        assert!(stage.has("other/app", reference).await, "{reference} stays where it was copied");
     }
     let gone = format!("skopeo inspect docker://{}", stage.at("acme/app:1"));
     stage.refused(&gone, &["manifest unknown"]);
@@ -107,13 +84,8 @@ async fn skopeo_says_why_it_may_not_and_needs_no_login_for_public_projects() {
     let (layout, pushed) = stage.image("layout", "1");
     let source = format!("oci:{layout}:1");
     let (private, public) = (stage.at("acme/app:1"), stage.at("open/app:1"));
-    let wrong = format!(
-        "skopeo login --username alice --password-stdin {}",
-        stage.host()
-    );
-    stage
-        .feed(&wrong, b"not-her-password")
-        .failed_with(&["invalid username/password"]);
+    let wrong = format!("skopeo login --username alice --password-stdin {}", stage.host());
+    stage.feed(&wrong, b"not-her-password").failed_with(&["invalid username/password"]);
     let wrong = format!("skopeo copy --dest-creds alice:wrong {source} docker://{private}");
     stage.refused(&wrong, &[WRONG_PASSWORD]);
     let nobody = format!("skopeo copy {source} docker://{public}");

@@ -19,12 +19,7 @@ impl Answer {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let body = response.bytes().await.expect("a whole body").to_vec();
-        let answer = Self {
-            request,
-            status,
-            headers,
-            body,
-        };
+        let answer = Self { request, status, headers, body };
         if answer.request.contains(" /v2") {
             answer.check();
         }
@@ -37,31 +32,21 @@ impl Answer {
         assert_eq!(self.find("content-encoding"), None, "{self:?}");
         assert!(self.status < 500, "{self:?}");
         if let Some(location) = self.find("location") {
-            assert!(
-                location.starts_with("/v2/"),
-                "Location is not relative: {self:?}"
-            );
+            assert!(location.starts_with("/v2/"), "Location is not relative: {self:?}");
         }
         let is_head = self.request.starts_with("HEAD");
         if self.status >= 400 && !is_head {
             self.codes();
         }
         if let Some(length) = self.find("content-length").filter(|_| !is_head) {
-            assert!(
-                self.status == 304 || length == self.body.len().to_string(),
-                "{self:?}"
-            );
+            assert!(self.status == 304 || length == self.body.len().to_string(), "{self:?}");
         }
     }
 
     /// Asserts the status.
     pub(crate) fn expect(self, status: u16) -> Self {
         let body = String::from_utf8_lossy(&self.body[..self.body.len().min(500)]);
-        assert_eq!(
-            self.status, status,
-            "{}: {:?} {body}",
-            self.request, self.headers
-        );
+        assert_eq!(self.status, status, "{}: {:?} {body}", self.request, self.headers);
         self
     }
 
@@ -74,25 +59,17 @@ impl Answer {
 
     /// A header, if it is there.
     pub(crate) fn find(&self, name: &str) -> Option<&str> {
-        self.headers
-            .get(name)
-            .map(|value| value.to_str().expect("text"))
+        self.headers.get(name).map(|value| value.to_str().expect("text"))
     }
 
     /// A header, which must be there.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.find(name)
-            .unwrap_or_else(|| panic!("no {name} in {self:?}"))
+        self.find(name).unwrap_or_else(|| panic!("no {name} in {self:?}"))
     }
 
     /// Asserts the value of a header.
     pub(crate) fn has(self, name: &str, expected: &str) -> Self {
-        assert_eq!(
-            self.find(name),
-            Some(expected),
-            "{name} of {}",
-            self.request
-        );
+        assert_eq!(self.find(name), Some(expected), "{name} of {}", self.request);
         self
     }
 
@@ -105,11 +82,7 @@ impl Answer {
     /// Asserts the body; a difference is not printed, because bodies are large.
     pub(crate) fn holds(self, expected: &[u8]) -> Self {
         let lengths = (self.body.len(), expected.len());
-        assert!(
-            self.body == expected,
-            "{}: another body, lengths {lengths:?}",
-            self.request
-        );
+        assert!(self.body == expected, "{}: another body, lengths {lengths:?}", self.request);
         self
     }
 
@@ -122,21 +95,13 @@ impl Answer {
     pub(crate) fn codes(&self) -> Vec<String> {
         let content_type = self.header("content-type");
         assert!(content_type.starts_with("application/json"), "{self:?}");
-        let errors = self.json()["errors"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
+        let errors = self.json()["errors"].as_array().cloned().unwrap_or_default();
         assert!(!errors.is_empty(), "no errors: {self:?}");
         let code = |error: &Value| {
             let code = error["code"].as_str().expect("a code").to_owned();
             let allowed = |b: u8| b.is_ascii_uppercase() || b == b'_';
             assert!(code.bytes().all(allowed), "{self:?}");
-            assert!(
-                error["message"]
-                    .as_str()
-                    .is_some_and(|text| !text.is_empty()),
-                "{self:?}"
-            );
+            assert!(error["message"].as_str().is_some_and(|text| !text.is_empty()), "{self:?}");
             code
         };
         errors.iter().map(code).collect()
@@ -146,9 +111,7 @@ impl Answer {
     pub(crate) fn list(&self, key: &str) -> Vec<String> {
         let list = self.json()[key].as_array().cloned();
         let list = list.unwrap_or_else(|| panic!("{key} is no list: {self:?}"));
-        list.iter()
-            .map(|item| item.as_str().expect("a string").to_owned())
-            .collect()
+        list.iter().map(|item| item.as_str().expect("a string").to_owned()).collect()
     }
 
     /// Where the next page is.

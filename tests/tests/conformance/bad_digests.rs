@@ -12,10 +12,7 @@ use crate::uploads::{Way, absent, open, push, push_ok, remove, with_digest};
 fn spoiled(blob: &Blob) -> Blob {
     let mut bytes = blob.bytes.clone();
     bytes.extend_from_slice(b"more");
-    Blob {
-        digest: blob.digest.clone(),
-        bytes,
-    }
+    Blob { digest: blob.digest.clone(), bytes }
 }
 
 async fn every_way(client: &Client) {
@@ -55,37 +52,18 @@ async fn what_is_no_digest_is_refused_everywhere(server: &Server) {
     let unknown = format!("md5:{}", "a".repeat(32));
     let long = format!("sha256:{}", "a".repeat(65));
     let crossed = format!("sha512:{}", "a".repeat(64));
-    for digest in [
-        "sha256:baddigeststring",
-        "sha256:",
-        "sha256",
-        &upper,
-        &unknown,
-        &long,
-        &crossed,
-    ] {
-        closed_with(&client, &format!("digest={digest}"))
-            .await
-            .refuses(400, "DIGEST_INVALID");
+    for digest in ["sha256:baddigeststring", "sha256:", "sha256", &upper, &unknown, &long, &crossed]
+    {
+        closed_with(&client, &format!("digest={digest}")).await.refuses(400, "DIGEST_INVALID");
         let post = Call::new("POST", format!("/v2/{ONE}/blobs/uploads/?digest={digest}"));
-        client
-            .send(post.sized(b"bytes"))
-            .await
-            .refuses(400, "DIGEST_INVALID");
+        client.send(post.sized(b"bytes")).await.refuses(400, "DIGEST_INVALID");
         let blob = client.get(&format!("/v2/{ONE}/blobs/{digest}")).await;
         assert!([400, 404].contains(&blob.status), "{blob:?}");
     }
-    closed_with(&client, "other=1")
-        .await
-        .refuses(400, "DIGEST_INVALID");
-    closed_with(&client, "digest=")
-        .await
-        .refuses(400, "DIGEST_INVALID");
+    closed_with(&client, "other=1").await.refuses(400, "DIGEST_INVALID");
+    closed_with(&client, "digest=").await.refuses(400, "DIGEST_INVALID");
     let location = format!("/v2/{ONE}/blobs/uploads/?digest-algorithm=md5");
-    client
-        .send(Call::new("POST", location))
-        .await
-        .refuses(400, "DIGEST_INVALID");
+    client.send(Call::new("POST", location)).await.refuses(400, "DIGEST_INVALID");
 }
 
 async fn a_session_for_one_algorithm_may_be_closed_with_the_other(server: &Server) {
@@ -100,10 +78,7 @@ async fn a_session_for_one_algorithm_may_be_closed_with_the_other(server: &Serve
             let patch = Call::new("PATCH", &location).streamed(&blob.bytes[..3000]);
             client.send(patch).await.expect(202);
             let put = Call::new("PUT", with_digest(&location, &blob.digest));
-            let answer = client
-                .send(put.sized(&blob.bytes[3000..]))
-                .await
-                .expect(201);
+            let answer = client.send(put.sized(&blob.bytes[3000..])).await.expect(201);
             crate::uploads::stored(&client, &blob, &answer).await;
         }
     }

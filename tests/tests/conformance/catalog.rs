@@ -13,11 +13,7 @@ async fn pages(client: &Client, n: usize) -> Vec<String> {
         let answer = client.get(&page).await.expect(200);
         let names = answer.list("repositories");
         next = answer.next();
-        assert!(
-            names.len() == n || next.is_none(),
-            "a short page of {}",
-            names.len()
-        );
+        assert!(names.len() == n || next.is_none(), "a short page of {}", names.len());
         all.extend(names);
     }
     all
@@ -41,25 +37,10 @@ async fn the_catalog_shows_everybody_what_they_may_pull() {
     server.admin().create_project("public", true).await;
     server.admin().create_project("secret", false).await;
     server.admin().create_user("other").await;
-    push_to(
-        &with_basic(&server),
-        &["conformance/b", "conformance/a/c", "conformance/a-b"],
-    )
-    .await;
+    push_to(&with_basic(&server), &["conformance/b", "conformance/a/c", "conformance/a-b"]).await;
     push_to(&admin(&server), &["public/app", "secret/app"]).await;
-    let mine = [
-        "conformance/a-b",
-        "conformance/a/c",
-        "conformance/b",
-        "public/app",
-    ];
-    let all = [
-        "conformance/a-b",
-        "conformance/a/c",
-        "conformance/b",
-        "public/app",
-        "secret/app",
-    ];
+    let mine = ["conformance/a-b", "conformance/a/c", "conformance/b", "public/app"];
+    let all = ["conformance/a-b", "conformance/a/c", "conformance/b", "public/app", "secret/app"];
     let other = Login::Token("other".to_owned(), "Password-1".to_owned());
     for (client, expected) in [
         (with_tokens(&server), mine.as_slice()),
@@ -77,10 +58,7 @@ async fn the_catalog_shows_everybody_what_they_may_pull() {
 
 async fn strangers_and_narrow_tokens_are_asked_for_the_catalog_scope(server: &Server) {
     let nobody = Client::new(server, Login::Nobody);
-    let refused = nobody
-        .get("/v2/_catalog")
-        .await
-        .refuses(401, "UNAUTHORIZED");
+    let refused = nobody.get("/v2/_catalog").await.refuses(401, "UNAUTHORIZED");
     let challenge = refused.header("www-authenticate");
     assert_eq!(parameter(challenge, "scope"), Some("registry:catalog:*"));
     // A token of a login, without any scope, is to be widened.
@@ -97,41 +75,23 @@ async fn pages_of_the_catalog_follow_the_rules_of_pages_of_tags(server: &Server)
     let empty = client.get("/v2/_catalog").await.expect(200).lacks("link");
     assert_eq!(empty.json()["repositories"], serde_json::json!([]));
     let names: Vec<String> = (0..30).map(|n| format!("{PROJECT}/r{n:02}")).collect();
-    push_to(
-        &client,
-        &names.iter().map(String::as_str).collect::<Vec<_>>(),
-    )
-    .await;
+    push_to(&client, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
     push_to(&client, &[ONE]).await;
     let first = client.get("/v2/_catalog?n=2").await.expect(200);
     assert_eq!(first.list("repositories"), [ONE, "conformance/r00"]);
     let next = first.next().expect("another page");
     assert!(next.contains("n=2"), "{next}");
-    let none = client
-        .get("/v2/_catalog?n=0")
-        .await
-        .expect(200)
-        .lacks("link");
+    let none = client.get("/v2/_catalog?n=0").await.expect(200).lacks("link");
     assert_eq!(none.list("repositories"), [""; 0]);
     for n in ["-1", "x"] {
         let answer = client.get(&format!("/v2/_catalog?n={n}")).await;
         answer.refuses(400, "PAGINATION_NUMBER_INVALID");
     }
-    let huge = client
-        .get("/v2/_catalog?n=999999999999999999999")
-        .await
-        .expect(200);
+    let huge = client.get("/v2/_catalog?n=999999999999999999999").await.expect(200);
     assert_eq!(huge.list("repositories").len(), 31);
     for last in ["conformance/r28", "conformance/r28a", "conformance%2Fr28"] {
-        let rest = client
-            .get(&format!("/v2/_catalog?last={last}"))
-            .await
-            .expect(200);
-        assert_eq!(
-            rest.list("repositories"),
-            ["conformance/r29"],
-            "after {last}"
-        );
+        let rest = client.get(&format!("/v2/_catalog?last={last}")).await.expect(200);
+        assert_eq!(rest.list("repositories"), ["conformance/r29"], "after {last}");
     }
 }
 

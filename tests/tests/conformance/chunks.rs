@@ -49,18 +49,13 @@ impl Session {
 async fn out_of_order(client: &Client, blob: &Blob, closing: bool) -> Answer {
     let whole = blob.bytes.len();
     let step = whole / 3 + 1;
-    let mut session = Session {
-        location: open(client, ONE).await,
-        received: 0,
-    };
+    let mut session = Session { location: open(client, ONE).await, received: 0 };
     while session.received < whole {
         let start = session.received;
         let end = (start + step).min(whole);
         let early = start + step;
         if early < whole {
-            session
-                .wrong(client, blob, early, (early + step).min(whole), closing)
-                .await;
+            session.wrong(client, blob, early, (early + step).min(whole), closing).await;
         }
         if start > 0 {
             session.wrong(client, blob, 0, step, closing).await;
@@ -68,9 +63,7 @@ async fn out_of_order(client: &Client, blob: &Blob, closing: bool) -> Answer {
         }
         if closing && end == whole {
             let target = with_digest(&session.location, &blob.digest);
-            return client
-                .send(chunk("PUT", &target, &blob.bytes, start, end))
-                .await;
+            return client.send(chunk("PUT", &target, &blob.bytes, start, end)).await;
         }
         let call = chunk("PATCH", &session.location, &blob.bytes, start, end);
         let answer = client.send(call).await.expect(202);
@@ -104,10 +97,7 @@ async fn a_chunk_after_a_gap_or_over_known_bytes_changes_nothing(server: &Server
     let mut rng = rng();
     let client = with_tokens(server);
     let blob = Blob::random(&mut rng, Algorithm::Sha256, 1000);
-    let mut session = Session {
-        location: open(&client, ONE).await,
-        received: 0,
-    };
+    let mut session = Session { location: open(&client, ONE).await, received: 0 };
     session.wrong(&client, &blob, 1, 2, false).await;
     let first = chunk("PATCH", &session.location, &blob.bytes, 0, 400);
     client.send(first).await.expect(202);
@@ -118,10 +108,7 @@ async fn a_chunk_after_a_gap_or_over_known_bytes_changes_nothing(server: &Server
         }
     }
     let target = with_digest(&session.location, &blob.digest);
-    let answer = client
-        .send(chunk("PUT", &target, &blob.bytes, 400, 1000))
-        .await
-        .expect(201);
+    let answer = client.send(chunk("PUT", &target, &blob.bytes, 400, 1000)).await.expect(201);
     stored(&client, &blob, &answer).await;
 }
 

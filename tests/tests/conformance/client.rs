@@ -49,12 +49,7 @@ impl Call {
     /// A request without a body.
     pub(crate) fn new(method: &str, target: impl Into<String>) -> Self {
         let method = method.parse().expect("a method");
-        Self {
-            method,
-            target: target.into(),
-            headers: Vec::new(),
-            body: Payload::None,
-        }
+        Self { method, target: target.into(), headers: Vec::new(), body: Payload::None }
     }
 
     /// Adds a header line.
@@ -79,11 +74,7 @@ impl Call {
     fn token_key(&self) -> String {
         let path = self.target.split('?').next().unwrap_or_default();
         let ends = ["/blobs/", "/manifests/", "/tags/", "/referrers/"];
-        let end = ends
-            .iter()
-            .filter_map(|end| path.rfind(end))
-            .min()
-            .unwrap_or(path.len());
+        let end = ends.iter().filter_map(|end| path.rfind(end)).min().unwrap_or(path.len());
         let kind = match self.method.as_str() {
             "GET" | "HEAD" => "pull",
             "POST" | "PATCH" | "PUT" => "push",
@@ -106,18 +97,9 @@ pub(crate) struct Client {
 impl Client {
     /// A client of a server, with no tokens yet.
     pub(crate) fn new(server: &Server, login: Login) -> Self {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .expect("a client");
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         let (tokens, challenges) = Default::default();
-        Self {
-            http,
-            base: server.url(""),
-            login,
-            tokens,
-            challenges,
-        }
+        Self { http, base: server.url(""), login, tokens, challenges }
     }
 
     /// The challenges that were followed so far.
@@ -136,10 +118,7 @@ impl Client {
         let challenge = answer.header("www-authenticate").to_owned();
         let token = self.token(&challenge).await;
         self.challenges.lock().expect("no panic").push(challenge);
-        self.tokens
-            .lock()
-            .expect("no panic")
-            .insert(key, token.clone());
+        self.tokens.lock().expect("no panic").insert(key, token.clone());
         self.once(&call, Some(&token)).await
     }
 
@@ -159,42 +138,26 @@ impl Client {
             Payload::Sized(bytes) => request.body(bytes.clone()),
             Payload::Streamed(bytes) => {
                 let piece = Ok::<_, std::io::Error>(bytes.clone());
-                request.body(reqwest::Body::wrap_stream(futures_util::stream::iter([
-                    piece,
-                ])))
+                request.body(reqwest::Body::wrap_stream(futures_util::stream::iter([piece])))
             }
         };
         let name = format!("{} {}", call.method, call.target);
-        let response = request
-            .send()
-            .await
-            .unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        let response = request.send().await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
         Answer::read(name, response).await
     }
 
     /// Gets the token that a challenge asks for, with Basic and one scope parameter.
     async fn token(&self, challenge: &str) -> String {
-        let Login::Token(name, password) = &self.login else {
-            panic!("no use for a token")
-        };
+        let Login::Token(name, password) = &self.login else { panic!("no use for a token") };
         assert!(challenge.starts_with("Bearer "), "{challenge}");
         let realm = parameter(challenge, "realm").expect("a realm");
-        assert!(
-            realm.starts_with(&self.base),
-            "the realm is elsewhere: {challenge}"
-        );
+        assert!(realm.starts_with(&self.base), "the realm is elsewhere: {challenge}");
         let service = parameter(challenge, "service").expect("a service");
         let mut query = vec![("service", service)];
         query.extend(parameter(challenge, "scope").map(|scope| ("scope", scope)));
-        let request = self
-            .http
-            .get(realm)
-            .query(&query)
-            .basic_auth(name, Some(password));
+        let request = self.http.get(realm).query(&query).basic_auth(name, Some(password));
         let response = request.send().await.expect("a token answer");
-        let answer = Answer::read(format!("GET token {query:?}"), response)
-            .await
-            .expect(200);
+        let answer = Answer::read(format!("GET token {query:?}"), response).await.expect(200);
         let body = answer.json();
         assert_eq!(body["token"], body["access_token"], "{body}");
         body["token"].as_str().expect("a token").to_owned()
@@ -224,34 +187,24 @@ pub(crate) fn parameter<'a>(challenge: &'a str, name: &str) -> Option<&'a str> {
 
 /// A server that takes sparse manifests, with a project of an ordinary user.
 pub(crate) async fn server() -> Server {
-    let setup = Setup::new()
-        .env("ROADSTEAD_SPARSE_INDEXES", "true")
-        .env("ROADSTEAD_SPARSE_IMAGES", "true");
+    let setup =
+        Setup::new().env("ROADSTEAD_SPARSE_INDEXES", "true").env("ROADSTEAD_SPARSE_IMAGES", "true");
     with_project(setup.start()).await
 }
 
 /// Makes the user and the project that the tests push with.
 pub(crate) async fn with_project(server: Server) -> Server {
     server.admin().create_user("pusher").await;
-    server
-        .person("pusher", "Password-1")
-        .create_project(PROJECT, false)
-        .await;
+    server.person("pusher", "Password-1").create_project(PROJECT, false).await;
     server
 }
 
 /// The user with tokens.
 pub(crate) fn with_tokens(server: &Server) -> Client {
-    Client::new(
-        server,
-        Login::Token("pusher".to_owned(), "Password-1".to_owned()),
-    )
+    Client::new(server, Login::Token("pusher".to_owned(), "Password-1".to_owned()))
 }
 
 /// The user with Basic.
 pub(crate) fn with_basic(server: &Server) -> Client {
-    Client::new(
-        server,
-        Login::Basic("pusher".to_owned(), "Password-1".to_owned()),
-    )
+    Client::new(server, Login::Basic("pusher".to_owned(), "Password-1".to_owned()))
 }

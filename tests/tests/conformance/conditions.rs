@@ -23,20 +23,12 @@ async fn known_content_is_not_sent(client: &Client, path: &str, digest: &str, by
         for method in ["GET", "HEAD"] {
             let call = Call::new(method, path).with("if-none-match", &known);
             let answer = client.send(call).await.expect(304);
-            answer
-                .has("etag", &etag)
-                .has("docker-content-digest", digest)
-                .holds(b"");
+            answer.has("etag", &etag).has("docker-content-digest", digest).holds(b"");
         }
     }
     for unknown in [format!("\"{other}\""), other.clone(), "\"\"".to_owned()] {
         let call = Call::new("GET", path).with("if-none-match", unknown);
-        client
-            .send(call)
-            .await
-            .expect(200)
-            .has("etag", &etag)
-            .holds(bytes);
+        client.send(call).await.expect(200).has("etag", &etag).holds(bytes);
     }
     let moment = "Fri, 20 Nov 2026 00:00:00 GMT";
     let call = Call::new("GET", path).with("if-modified-since", moment);
@@ -79,50 +71,23 @@ async fn a_tag_moves_only_if_it_names_what_the_client_expects(server: &Server) {
     let now = async |tag: &str| client.head(&format!("/v2/{ONE}/manifests/{tag}")).await;
     let etag = |manifest: &Manifest| format!("\"{}\"", manifest.digest);
 
-    on(&client, "first", second, "if-match", &etag(second))
-        .await
-        .expect(412);
-    on(&client, "first", second, "if-none-match", "*")
-        .await
-        .expect(412);
-    now("first")
-        .await
-        .expect(200)
-        .has("docker-content-digest", &first.digest);
+    on(&client, "first", second, "if-match", &etag(second)).await.expect(412);
+    on(&client, "first", second, "if-none-match", "*").await.expect(412);
+    now("first").await.expect(200).has("docker-content-digest", &first.digest);
     on(&client, "new", first, "if-match", "*").await.expect(412);
-    on(&client, "new", first, "if-match", &etag(first))
-        .await
-        .expect(412);
+    on(&client, "new", first, "if-match", &etag(first)).await.expect(412);
     now("new").await.expect(404);
 
     let etag_served = now("first").await.header("etag").to_owned();
-    on(&client, "first", second, "if-match", &etag_served)
-        .await
-        .expect(201);
-    now("first")
-        .await
-        .expect(200)
-        .has("docker-content-digest", &second.digest);
-    on(&client, "first", first, "if-match", &second.digest)
-        .await
-        .expect(201);
-    on(&client, "first", second, "if-match", "*")
-        .await
-        .expect(201);
-    on(&client, "new", first, "if-none-match", "*")
-        .await
-        .expect(201);
-    on(&client, "new", first, "if-none-match", "*")
-        .await
-        .expect(412);
+    on(&client, "first", second, "if-match", &etag_served).await.expect(201);
+    now("first").await.expect(200).has("docker-content-digest", &second.digest);
+    on(&client, "first", first, "if-match", &second.digest).await.expect(201);
+    on(&client, "first", second, "if-match", "*").await.expect(201);
+    on(&client, "new", first, "if-none-match", "*").await.expect(201);
+    on(&client, "new", first, "if-none-match", "*").await.expect(412);
     let either = format!("{}, {}", etag(second), etag(first));
-    on(&client, "new", second, "if-match", &either)
-        .await
-        .expect(201);
-    now("new")
-        .await
-        .expect(200)
-        .has("docker-content-digest", &second.digest);
+    on(&client, "new", second, "if-match", &either).await.expect(201);
+    now("new").await.expect(200).has("docker-content-digest", &second.digest);
 }
 
 async fn a_refused_condition_leaves_nothing_behind(server: &Server) {
@@ -134,22 +99,14 @@ async fn a_refused_condition_leaves_nothing_behind(server: &Server) {
     for blob in &other.blobs {
         push_ok(&client, ONE, blob, Way::PostPut).await;
     }
-    let refused = on(&client, "tag", &other.manifests[0], "if-none-match", "*")
-        .await
-        .expect(412);
+    let refused = on(&client, "tag", &other.manifests[0], "if-none-match", "*").await.expect(412);
     refused.codes();
-    client
-        .get(&other.manifests[0].path(ONE))
-        .await
-        .refuses(404, "MANIFEST_UNKNOWN");
+    client.get(&other.manifests[0].path(ONE)).await.refuses(404, "MANIFEST_UNKNOWN");
     // One of several tags that may not move keeps all of them.
     let target = format!("{}?tag=free&tag=tag", other.manifests[0].path(ONE));
     let call = put(target, &other.manifests[0]).with("if-none-match", "*");
     client.send(call).await.expect(412);
-    client
-        .head(&format!("/v2/{ONE}/manifests/free"))
-        .await
-        .expect(404);
+    client.head(&format!("/v2/{ONE}/manifests/free")).await.expect(404);
 }
 
 async fn one_of_many_writers_of_a_new_tag_wins(server: &Server) {
@@ -161,28 +118,13 @@ async fn one_of_many_writers_of_a_new_tag_wins(server: &Server) {
             push_ok(&client, ONE, blob, Way::PostPut).await;
         }
     }
-    let writers = sets.iter().map(|set| {
-        on(
-            &client,
-            "contested",
-            &set.manifests[0],
-            "if-none-match",
-            "*",
-        )
-    });
+    let writers =
+        sets.iter().map(|set| on(&client, "contested", &set.manifests[0], "if-none-match", "*"));
     let answers = futures_util::future::join_all(writers).await;
     let won: Vec<usize> = (0..8).filter(|n| answers[*n].status == 201).collect();
     assert_eq!(won.len(), 1, "{answers:?}");
-    assert!(
-        answers
-            .iter()
-            .all(|answer| [201, 412].contains(&answer.status)),
-        "{answers:?}"
-    );
-    let named = client
-        .head(&format!("/v2/{ONE}/manifests/contested"))
-        .await
-        .expect(200);
+    assert!(answers.iter().all(|answer| [201, 412].contains(&answer.status)), "{answers:?}");
+    let named = client.head(&format!("/v2/{ONE}/manifests/contested")).await.expect(200);
     named.has("docker-content-digest", &sets[won[0]].manifests[0].digest);
 }
 
@@ -205,8 +147,7 @@ async fn a_range_is_served_only_of_the_content_that_the_client_began(server: &Se
             client.send(call.with("if-range", condition))
         };
         let same = get(format!("\"{}\"", blob.digest)).await.expect(206);
-        same.has("content-range", "bytes 100-199/5000")
-            .holds(&blob.bytes[100..200]);
+        same.has("content-range", "bytes 100-199/5000").holds(&blob.bytes[100..200]);
         for other in [sha256(b"other"), "Fri, 20 Nov 2026 00:00:00 GMT".to_owned()] {
             let whole = get(format!("\"{other}\"")).await.expect(200);
             whole.lacks("content-range").holds(&blob.bytes);

@@ -23,23 +23,13 @@ fn a_tls_handshake_on_the_plain_port_ends_at_once(server: &Server) {
     for hello in [CLIENT_HELLO, &CLIENT_HELLO[..11]] {
         let since = Instant::now();
         let answer = raw::exchange(server.address(), hello);
-        assert!(
-            since.elapsed() < Duration::from_secs(1),
-            "{:?}",
-            since.elapsed()
-        );
-        assert!(
-            answer.is_empty() || answer.starts_with(b"HTTP/1.1 400"),
-            "{answer:?}"
-        );
+        assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 400"), "{answer:?}");
     }
 }
 
 fn request(host: &str, path: &str, extra: &str) -> Vec<u8> {
-    let head = format!(
-        "GET {path} HTTP/1.1\r\nHost: {host}\r\n{}",
-        raw::authorization()
-    );
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{}", raw::authorization());
     format!("{head}{extra}\r\n").into_bytes()
 }
 
@@ -55,10 +45,7 @@ async fn one_connection_serves_one_request_or_many(server: &Server) {
     let kept = request(&host, &path, "");
     let pipelined = [kept.as_slice(), &kept, &closing].concat();
     let answers = raw::exchange(server.address(), &pipelined);
-    let found = answers
-        .windows(13)
-        .filter(|window| *window == b"HTTP/1.1 200 ")
-        .count();
+    let found = answers.windows(13).filter(|window| *window == b"HTTP/1.1 200 ").count();
     assert_eq!(found, 3);
     let old = format!("GET {path} HTTP/1.0\r\n{}\r\n", raw::authorization());
     let answer = raw::exchange(server.address(), old.as_bytes());
@@ -125,21 +112,11 @@ fn a_refusal_in_the_middle_of_a_body_says_what_becomes_of_the_connection(server:
         if first.to_ascii_lowercase().contains("connection: close") {
             continue;
         }
-        stream
-            .write_all(&vec![0; length])
-            .expect("the body is taken");
-        let ping = format!(
-            "GET /v2/ HTTP/1.1\r\nHost: {host}\r\n{}\r\n",
-            raw::authorization()
-        );
-        stream
-            .write_all(ping.as_bytes())
-            .expect("the next request is taken");
+        stream.write_all(&vec![0; length]).expect("the body is taken");
+        let ping = format!("GET /v2/ HTTP/1.1\r\nHost: {host}\r\n{}\r\n", raw::authorization());
+        stream.write_all(ping.as_bytes()).expect("the next request is taken");
         let second = raw::head(&mut stream);
-        assert!(
-            second.starts_with("HTTP/1.1 200 "),
-            "after {length} bytes: {second}"
-        );
+        assert!(second.starts_with("HTTP/1.1 200 "), "after {length} bytes: {second}");
     }
 }
 

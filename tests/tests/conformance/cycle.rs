@@ -21,9 +21,7 @@ pub(crate) async fn run(client: &Client, repository: &str, set: &DataSet) {
 
 /// A PUT of a manifest as the suite sends it: of unknown length.
 pub(crate) fn put(target: String, manifest: &Manifest) -> Call {
-    Call::new("PUT", target)
-        .with("content-type", &manifest.media_type)
-        .streamed(&manifest.bytes)
+    Call::new("PUT", target).with("content-type", &manifest.media_type).streamed(&manifest.bytes)
 }
 
 /// Pushes everything, the blobs in turn by every way there is.
@@ -32,10 +30,7 @@ pub(crate) async fn push(client: &Client, repository: &str, set: &DataSet) {
         push_ok(client, repository, blob, *way).await;
     }
     for manifest in &set.manifests {
-        let names = set
-            .tags
-            .iter()
-            .filter(|(_, digest)| **digest == manifest.digest);
+        let names = set.tags.iter().filter(|(_, digest)| **digest == manifest.digest);
         let names: BTreeSet<&str> = names.map(|(tag, _)| tag.as_str()).collect();
         let mut target = manifest.path(repository);
         if set.tag_parameter {
@@ -61,11 +56,7 @@ pub(crate) async fn push(client: &Client, repository: &str, set: &DataSet) {
 /// The answer to a PUT says what was published, and where.
 pub(crate) async fn published(client: &Client, manifest: &Manifest, answer: &Answer) {
     assert_eq!(answer.header("docker-content-digest"), manifest.digest);
-    assert_eq!(
-        answer.find("oci-subject"),
-        manifest.subject.as_deref(),
-        "{answer:?}"
-    );
+    assert_eq!(answer.find("oci-subject"), manifest.subject.as_deref(), "{answer:?}");
     same(client, answer.header("location"), manifest, "GET").await;
 }
 
@@ -80,11 +71,7 @@ async fn same(client: &Client, path: &str, manifest: &Manifest, method: &str) {
         .has("content-length", &manifest.bytes.len().to_string())
         .has("docker-content-digest", &manifest.digest)
         .has("etag", &format!("\"{}\"", manifest.digest))
-        .holds(if method == "GET" {
-            &manifest.bytes
-        } else {
-            &[]
-        });
+        .holds(if method == "GET" { &manifest.bytes } else { &[] });
 }
 
 /// The list of tags has them all in byte order, also in pages and after any of them.
@@ -133,10 +120,7 @@ async fn pull(client: &Client, repository: &str, set: &DataSet) {
 pub(crate) fn manifests_of(answer: &Answer) -> Vec<Value> {
     assert_eq!(answer.header("content-type"), INDEX);
     let body = answer.json();
-    assert_eq!(
-        (&body["schemaVersion"], &body["mediaType"]),
-        (&2.into(), &INDEX.into())
-    );
+    assert_eq!((&body["schemaVersion"], &body["mediaType"]), (&2.into(), &INDEX.into()));
     body["manifests"].as_array().expect("a list").clone()
 }
 
@@ -148,30 +132,16 @@ async fn referrers(client: &Client, repository: &str, set: &DataSet) {
     };
     for (subject, expected) in &set.referrers {
         let path = format!("/v2/{repository}/referrers/{subject}");
-        let answer = client
-            .get(&path)
-            .await
-            .expect(200)
-            .lacks("oci-filters-applied");
+        let answer = client.get(&path).await.expect(200).lacks("oci-filters-applied");
         assert_eq!(sorted(manifests_of(&answer)), sorted(expected.clone()));
-        let types: BTreeSet<&str> = expected
-            .iter()
-            .filter_map(|entry| entry["artifactType"].as_str())
-            .collect();
+        let types: BTreeSet<&str> =
+            expected.iter().filter_map(|entry| entry["artifactType"].as_str()).collect();
         for artifact_type in types {
             let encoded = artifact_type.replace('/', "%2F").replace('+', "%2B");
-            let answer = client
-                .get(&format!("{path}?artifactType={encoded}"))
-                .await
-                .expect(200);
+            let answer = client.get(&format!("{path}?artifactType={encoded}")).await.expect(200);
             let answer = answer.has("oci-filters-applied", "artifactType");
-            let of_type = expected
-                .iter()
-                .filter(|entry| entry["artifactType"] == artifact_type);
-            assert_eq!(
-                sorted(manifests_of(&answer)),
-                sorted(of_type.cloned().collect())
-            );
+            let of_type = expected.iter().filter(|entry| entry["artifactType"] == artifact_type);
+            assert_eq!(sorted(manifests_of(&answer)), sorted(of_type.cloned().collect()));
         }
     }
 }

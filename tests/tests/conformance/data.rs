@@ -36,10 +36,7 @@ pub(crate) struct Blob {
 impl Blob {
     /// A blob of these bytes.
     pub(crate) fn of(algorithm: Algorithm, bytes: &[u8]) -> Self {
-        Self {
-            digest: algorithm.digest(bytes),
-            bytes: bytes.to_vec(),
-        }
+        Self { digest: algorithm.digest(bytes), bytes: bytes.to_vec() }
     }
 
     /// A blob of random bytes.
@@ -69,10 +66,7 @@ impl Manifest {
         Self {
             digest: algorithm.digest(&bytes),
             bytes,
-            media_type: document["mediaType"]
-                .as_str()
-                .expect("a media type")
-                .to_owned(),
+            media_type: document["mediaType"].as_str().expect("a media type").to_owned(),
             subject: document["subject"]["digest"].as_str().map(str::to_owned),
         }
     }
@@ -135,18 +129,14 @@ impl DataSet {
             let mut referrer = descriptor.clone();
             let config = Some(&document["config"]["mediaType"]).filter(|name| name.is_string());
             let own = document.get("artifactType").or(config);
-            for (key, value) in [
-                ("artifactType", own),
-                ("annotations", document.get("annotations")),
-            ] {
+            for (key, value) in
+                [("artifactType", own), ("annotations", document.get("annotations"))]
+            {
                 if let Some(value) = value {
                     referrer[key] = value.clone();
                 }
             }
-            self.referrers
-                .entry(subject.clone())
-                .or_default()
-                .push(referrer);
+            self.referrers.entry(subject.clone()).or_default().push(referrer);
         }
         self.manifests.push(manifest);
         descriptor
@@ -160,9 +150,6 @@ impl DataSet {
 
     /// The manifest with this digest.
     pub(crate) fn find(&self, digest: &str) -> &Manifest {
-        self.manifests
-            .iter()
-            .find(|m| m.digest == digest)
-            .expect("a manifest of the set")
+        self.manifests.iter().find(|m| m.digest == digest).expect("a manifest of the set")
     }
 }

@@ -21,26 +21,10 @@ async fn live(server: &Server, make: impl FnOnce(&mut StdRng) -> DataSet) {
 async fn an_image_lives_with_tokens_and_with_a_password() {
     let (server, mut rng) = (server().await, rng());
     for client in [with_tokens(&server), with_basic(&server)] {
-        run(
-            &client,
-            ONE,
-            &tagged_image(&mut rng, &Shape::default(), "image"),
-        )
-        .await;
-        let uncompressed = Shape {
-            layers: vec![LAYER; 2],
-            ..Shape::default()
-        };
-        run(
-            &client,
-            ONE,
-            &tagged_image(&mut rng, &uncompressed, "image-uncompressed"),
-        )
-        .await;
-        let bare = Shape {
-            layers: Vec::new(),
-            ..Shape::default()
-        };
+        run(&client, ONE, &tagged_image(&mut rng, &Shape::default(), "image")).await;
+        let uncompressed = Shape { layers: vec![LAYER; 2], ..Shape::default() };
+        run(&client, ONE, &tagged_image(&mut rng, &uncompressed, "image-uncompressed")).await;
+        let bare = Shape { layers: Vec::new(), ..Shape::default() };
         run(&client, ONE, &tagged_image(&mut rng, &bare, "no-layers")).await;
     }
 }
@@ -49,10 +33,7 @@ async fn an_image_lives_with_tokens_and_with_a_password() {
 async fn a_manifest_of_nearly_four_megabytes_lives() {
     let annotation = |n: u32| (format!("large-{n}"), "A".repeat(10_000));
     let annotations: BTreeMap<String, String> = (0..390).map(annotation).collect();
-    let shape = Shape {
-        annotations: json!(annotations),
-        ..Shape::default()
-    };
+    let shape = Shape { annotations: json!(annotations), ..Shape::default() };
     live(&server().await, |rng| {
         let set = tagged_image(rng, &shape, "large-manifest");
         assert!(set.manifests[0].bytes.len() > 3_900_000);
@@ -65,12 +46,7 @@ async fn a_manifest_of_nearly_four_megabytes_lives() {
 async fn indexes_live_whether_plain_nested_or_empty() {
     let (server, mut rng) = (server().await, rng());
     let client = with_tokens(&server);
-    run(
-        &client,
-        ONE,
-        &tagged_index(&mut rng, &Shape::default(), "index"),
-    )
-    .await;
+    run(&client, ONE, &tagged_index(&mut rng, &Shape::default(), "index")).await;
     let mut nested = DataSet::new(Algorithm::Sha256);
     let children = [(); 2].map(|()| Shape::default().platforms(&mut rng, &mut nested));
     let top = Shape::default().index(&mut rng, &mut nested, &children);
@@ -88,22 +64,9 @@ async fn artifacts_live_whether_alone_in_an_index_or_without_layers() {
     let client = with_tokens(&server);
     let artifact = Shape::artifact(TYPES[0]);
     run(&client, ONE, &tagged_image(&mut rng, &artifact, "artifact")).await;
-    run(
-        &client,
-        ONE,
-        &tagged_index(&mut rng, &artifact, "artifact-index"),
-    )
-    .await;
-    let bare = Shape {
-        layers: vec![EMPTY],
-        ..artifact
-    };
-    run(
-        &client,
-        ONE,
-        &tagged_image(&mut rng, &bare, "artifact-without-layers"),
-    )
-    .await;
+    run(&client, ONE, &tagged_index(&mut rng, &artifact, "artifact-index")).await;
+    let bare = Shape { layers: vec![EMPTY], ..artifact };
+    run(&client, ONE, &tagged_image(&mut rng, &bare, "artifact-without-layers")).await;
 }
 
 async fn artifacts_with_a_subject_are_its_referrers(server: &Server) {
@@ -111,11 +74,7 @@ async fn artifacts_with_a_subject_are_its_referrers(server: &Server) {
         let mut set = DataSet::new(Algorithm::Sha256);
         let subject = Shape::default().image(rng, &mut set);
         set.tag("image", &subject);
-        Shape {
-            subject: Some(subject.clone()),
-            ..Shape::default()
-        }
-        .image(rng, &mut set);
+        Shape { subject: Some(subject.clone()), ..Shape::default() }.image(rng, &mut set);
         for (number, artifact_type) in TYPES.iter().enumerate() {
             let shape = Shape::artifact(artifact_type).about(rng, &subject);
             let artifact = shape.image(rng, &mut set);
@@ -131,13 +90,9 @@ async fn indexes_with_a_subject_are_its_referrers_and_so_are_their_children(serv
         let mut set = DataSet::new(Algorithm::Sha256);
         let subject = Shape::default().platforms(rng, &mut set);
         set.tag("index", &subject);
-        let artifact = Shape::artifact(TYPES[0])
-            .about(rng, &subject)
-            .platforms(rng, &mut set);
+        let artifact = Shape::artifact(TYPES[0]).about(rng, &subject).platforms(rng, &mut set);
         set.tag("tagged-artifact", &artifact);
-        Shape::default()
-            .about(rng, &subject)
-            .index(rng, &mut set, &[]);
+        Shape::default().about(rng, &subject).index(rng, &mut set, &[]);
         set
     })
     .await;
@@ -146,14 +101,11 @@ async fn indexes_with_a_subject_are_its_referrers_and_so_are_their_children(serv
 async fn a_subject_need_not_exist(server: &Server) {
     live(server, |rng| {
         let mut set = DataSet::new(Algorithm::Sha256);
-        for (number, digest) in [sha256(b"missing"), Algorithm::Sha512.digest(b"missing")]
-            .iter()
-            .enumerate()
+        for (number, digest) in
+            [sha256(b"missing"), Algorithm::Sha512.digest(b"missing")].iter().enumerate()
         {
             let subject = json!({"mediaType": MANIFEST, "digest": digest, "size": 123});
-            let artifact = Shape::artifact(TYPES[0])
-                .about(rng, &subject)
-                .image(rng, &mut set);
+            let artifact = Shape::artifact(TYPES[0]).about(rng, &subject).image(rng, &mut set);
             set.tag(&format!("tagged-artifact{number}"), &artifact);
         }
         set
@@ -172,21 +124,10 @@ async fn subjects_have_their_referrers() {
 async fn data_in_descriptors_and_fields_of_ones_own_are_kept(server: &Server) {
     let mut rng = rng();
     let client = with_tokens(server);
-    let inline = Shape {
-        inline_data: true,
-        ..Shape::default()
-    };
+    let inline = Shape { inline_data: true, ..Shape::default() };
     run(&client, ONE, &tagged_image(&mut rng, &inline, "data-field")).await;
-    let custom = Shape {
-        custom_fields: true,
-        ..Shape::default()
-    };
-    run(
-        &client,
-        ONE,
-        &tagged_index(&mut rng, &custom, "custom-fields"),
-    )
-    .await;
+    let custom = Shape { custom_fields: true, ..Shape::default() };
+    run(&client, ONE, &tagged_index(&mut rng, &custom, "custom-fields")).await;
 }
 
 /// A descriptor of a layer that is elsewhere.
@@ -204,11 +145,8 @@ async fn layers_that_are_not_distributed_need_not_be_there(server: &Server) {
     let url = ["https://store.example.com/blob"];
     live(server, |rng| {
         let mut set = DataSet::new(Algorithm::Sha256);
-        let mut document = Shape {
-            layers: vec![LAYER],
-            ..Shape::default()
-        }
-        .document(rng, &mut set);
+        let mut document =
+            Shape { layers: vec![LAYER], ..Shape::default() }.document(rng, &mut set);
         let docker = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
         let absent = [
             elsewhere(rng, &format!("{FOREIGN}+gzip"), &url),
@@ -217,10 +155,7 @@ async fn layers_that_are_not_distributed_need_not_be_there(server: &Server) {
             elsewhere(rng, docker, &url),
             elsewhere(rng, LAYER, &url),
         ];
-        document["layers"]
-            .as_array_mut()
-            .expect("layers")
-            .splice(0..0, absent);
+        document["layers"].as_array_mut().expect("layers").splice(0..0, absent);
         let image = set.manifest(&document);
         set.tag("non-distributable-image", &image);
         set
@@ -255,9 +190,7 @@ async fn everything_lives_under_sha512(server: &Server) {
     live(server, |rng| {
         let mut set = DataSet::new(Algorithm::Sha512);
         let index = Shape::default().platforms(rng, &mut set);
-        Shape::artifact(TYPES[0])
-            .about(rng, &index)
-            .image(rng, &mut set);
+        Shape::artifact(TYPES[0]).about(rng, &index).image(rng, &mut set);
         set
     })
     .await;

@@ -25,29 +25,16 @@ async fn a_tag_goes_alone_and_a_manifest_takes_its_tags_along(server: &Server) {
     cycle::push(&client, ONE, &set).await;
     cycle::push(&client, ONE, &other).await;
     client.delete(&tag_path("a")).await.expect(202);
-    client
-        .get(&tag_path("a"))
-        .await
-        .refuses(404, "MANIFEST_UNKNOWN");
-    client
-        .delete(&tag_path("a"))
-        .await
-        .refuses(404, "MANIFEST_UNKNOWN");
+    client.get(&tag_path("a")).await.refuses(404, "MANIFEST_UNKNOWN");
+    client.delete(&tag_path("a")).await.refuses(404, "MANIFEST_UNKNOWN");
     client.get(&set.manifests[0].path(ONE)).await.expect(200);
     client.get(&tag_path("b")).await.expect(200);
     client.delete(&set.manifests[0].path(ONE)).await.expect(202);
     for tag in ["b", "c"] {
         client.head(&tag_path(tag)).await.expect(404);
-        client
-            .get(&tag_path(tag))
-            .await
-            .refuses(404, "MANIFEST_UNKNOWN");
+        client.get(&tag_path(tag)).await.refuses(404, "MANIFEST_UNKNOWN");
     }
-    let tags = client
-        .get(&format!("/v2/{ONE}/tags/list"))
-        .await
-        .expect(200)
-        .list("tags");
+    let tags = client.get(&format!("/v2/{ONE}/tags/list")).await.expect(200).list("tags");
     assert_eq!(tags, ["other"]);
     for blob in &set.blobs {
         present(&client, ONE, blob).await;
@@ -80,11 +67,7 @@ async fn the_children_of_a_deleted_index_stay(server: &Server) {
     client.delete(&index.path(ONE)).await.expect(202);
     client.head(&tag_path("index")).await.expect(404);
     for child in children {
-        client
-            .get(&child.path(ONE))
-            .await
-            .expect(200)
-            .holds(&child.bytes);
+        client.get(&child.path(ONE)).await.expect(200).holds(&child.bytes);
     }
 }
 
@@ -115,17 +98,13 @@ async fn a_deleted_referrer_is_gone_and_a_deleted_subject_keeps_its_referrers() 
     let mut set = DataSet::new(Algorithm::Sha256);
     let subject = Shape::default().image(&mut rng, &mut set);
     for artifact_type in TYPES {
-        Shape::artifact(artifact_type)
-            .about(&mut rng, &subject)
-            .image(&mut rng, &mut set);
+        Shape::artifact(artifact_type).about(&mut rng, &subject).image(&mut rng, &mut set);
     }
     cycle::push(&client, ONE, &set).await;
     let listed = async || {
         let path = format!("/v2/{ONE}/referrers/{}", set.manifests[0].digest);
         let list = manifests_of(&client.get(&path).await.expect(200));
-        list.iter()
-            .map(|entry| entry["digest"].as_str().unwrap().to_owned())
-            .collect::<Vec<_>>()
+        list.iter().map(|entry| entry["digest"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(listed().await.len(), 2);
     client.delete(&set.manifests[1].path(ONE)).await.expect(202);

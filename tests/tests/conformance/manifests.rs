@@ -20,14 +20,7 @@ const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
 /// `Accept` as clients send it: the lines of each.
 fn accepts() -> Vec<Vec<String>> {
-    let all = [
-        DOCKER,
-        MANIFEST,
-        SCHEMA_ONE,
-        LIST,
-        INDEX,
-        "application/json",
-    ];
+    let all = [DOCKER, MANIFEST, SCHEMA_ONE, LIST, INDEX, "application/json"];
     vec![
         vec!["*/*".to_owned()],
         vec!["application/json".to_owned()],
@@ -48,11 +41,7 @@ fn is_whole(answer: Answer, manifest: &Manifest, method: &str) {
         .has("content-type", &manifest.media_type)
         .has("content-length", &manifest.bytes.len().to_string())
         .has("docker-content-digest", &manifest.digest)
-        .holds(if method == "GET" {
-            &manifest.bytes
-        } else {
-            &[]
-        });
+        .holds(if method == "GET" { &manifest.bytes } else { &[] });
 }
 
 async fn a_manifest_is_served_as_it_was_pushed_whatever_the_client_accepts(server: &Server) {
@@ -64,18 +53,12 @@ async fn a_manifest_is_served_as_it_was_pushed_whatever_the_client_accepts(serve
         for lines in accepts() {
             for method in ["GET", "HEAD"] {
                 let call = Call::new(method, manifest.path(ONE));
-                let call = lines
-                    .iter()
-                    .fold(call, |call, line| call.with("accept", line));
+                let call = lines.iter().fold(call, |call, line| call.with("accept", line));
                 is_whole(client.send(call).await, manifest, method);
             }
         }
-        for encoding in [
-            "gzip",
-            "zstd;q=1.0, gzip;q=0.8, deflate;q=0.5",
-            "gzip, deflate, br",
-            "*",
-        ] {
+        for encoding in ["gzip", "zstd;q=1.0, gzip;q=0.8, deflate;q=0.5", "gzip, deflate, br", "*"]
+        {
             let call = Call::new("GET", manifest.path(ONE)).with("accept-encoding", encoding);
             is_whole(client.send(call).await, manifest, "GET");
             let blob = &set.blobs[0];
@@ -101,9 +84,7 @@ async fn a_range_on_a_manifest_is_never_an_error(server: &Server) {
     cycle::push(&client, ONE, &set).await;
     let manifest = &set.manifests[0];
     for path in [manifest.path(ONE), format!("/v2/{ONE}/manifests/tag")] {
-        let answer = client
-            .send(Call::new("GET", &path).with("range", "bytes=0-"))
-            .await;
+        let answer = client.send(Call::new("GET", &path).with("range", "bytes=0-")).await;
         assert!([200, 206].contains(&answer.status), "{answer:?}");
         answer.holds(&manifest.bytes);
     }
@@ -140,22 +121,15 @@ async fn manifests_of_four_mebibytes_are_taken_and_larger_ones_refused(server: &
     for streamed in [false, true] {
         for (manifest, status) in [(&most, 201), (&over, 413)] {
             let call = Call::new("PUT", manifest.path(ONE)).with("content-type", MANIFEST);
-            let call = if streamed {
-                call.streamed(&manifest.bytes)
-            } else {
-                call.sized(&manifest.bytes)
-            };
+            let call =
+                if streamed { call.streamed(&manifest.bytes) } else { call.sized(&manifest.bytes) };
             let answer = client.send(call).await.expect(status);
             if status == 413 {
                 assert!(["MANIFEST_INVALID", "SIZE_INVALID"].contains(&answer.codes()[0].as_str()));
             }
         }
     }
-    client
-        .get(&most.path(ONE))
-        .await
-        .expect(200)
-        .holds(&most.bytes);
+    client.get(&most.path(ONE)).await.expect(200).holds(&most.bytes);
     client.get(&over.path(ONE)).await.expect(404);
 }
 
@@ -178,50 +152,24 @@ async fn ten_tags_and_more_are_set_in_one_request_and_too_many_refused(server: &
     let manifest = &set.manifests[0];
     let tags = |count: usize| (0..count).map(|n| format!("v1.{n}")).collect::<Vec<_>>();
     for count in [1, 10, 50] {
-        let answer = with_tags(&client, manifest, &manifest.digest, &tags(count))
-            .await
-            .expect(201);
+        let answer = with_tags(&client, manifest, &manifest.digest, &tags(count)).await.expect(201);
         published(&client, manifest, &answer).await;
-        let told: BTreeSet<String> = answer
-            .header("oci-tag")
-            .split(", ")
-            .map(str::to_owned)
-            .collect();
+        let told: BTreeSet<String> =
+            answer.header("oci-tag").split(", ").map(str::to_owned).collect();
         assert_eq!(told, tags(count).into_iter().collect());
         for tag in tags(count) {
-            let named = client
-                .head(&format!("/v2/{ONE}/manifests/{tag}"))
-                .await
-                .expect(200);
+            let named = client.head(&format!("/v2/{ONE}/manifests/{tag}")).await.expect(200);
             named.has("docker-content-digest", &manifest.digest);
         }
     }
-    with_tags(&client, manifest, &manifest.digest, &tags(500))
-        .await
-        .expect(414);
-    client
-        .head(&format!("/v2/{ONE}/manifests/v1.60"))
-        .await
-        .expect(404);
+    with_tags(&client, manifest, &manifest.digest, &tags(500)).await.expect(414);
+    client.head(&format!("/v2/{ONE}/manifests/v1.60")).await.expect(404);
     let unsound = ["good".to_owned(), "-bad".to_owned()];
-    with_tags(&client, manifest, &manifest.digest, &unsound)
-        .await
-        .expect(400);
-    client
-        .head(&format!("/v2/{ONE}/manifests/good"))
-        .await
-        .expect(404);
-    let both = with_tags(&client, manifest, "main", &["side".to_owned()])
-        .await
-        .expect(201);
-    assert!(
-        both.header("oci-tag").split(", ").any(|tag| tag == "side"),
-        "{both:?}"
-    );
-    client
-        .head(&format!("/v2/{ONE}/manifests/side"))
-        .await
-        .expect(200);
+    with_tags(&client, manifest, &manifest.digest, &unsound).await.expect(400);
+    client.head(&format!("/v2/{ONE}/manifests/good")).await.expect(404);
+    let both = with_tags(&client, manifest, "main", &["side".to_owned()]).await.expect(201);
+    assert!(both.header("oci-tag").split(", ").any(|tag| tag == "side"), "{both:?}");
+    client.head(&format!("/v2/{ONE}/manifests/side")).await.expect(200);
 }
 
 async fn a_tag_moves_at_once_and_what_it_named_stays(server: &Server) {

@@ -18,12 +18,7 @@ fn typed(document: &Value, media_type: Option<&str>) -> Value {
     let mut document = document.clone();
     match media_type {
         Some(media_type) => document["mediaType"] = media_type.into(),
-        None => drop(
-            document
-                .as_object_mut()
-                .expect("an object")
-                .remove("mediaType"),
-        ),
+        None => drop(document.as_object_mut().expect("an object").remove("mediaType")),
     }
     document
 }
@@ -32,9 +27,7 @@ async fn put(client: &Client, header: Option<&str>, document: &Value) -> Answer 
     let bytes = serde_json::to_vec(document).expect("JSON");
     let path = format!("/v2/{ONE}/manifests/{}", Algorithm::Sha256.digest(&bytes));
     let call = Call::new("PUT", &path).sized(&bytes);
-    let call = header
-        .into_iter()
-        .fold(call, |call, header| call.with("content-type", header));
+    let call = header.into_iter().fold(call, |call, header| call.with("content-type", header));
     client.send(call).await
 }
 
@@ -74,27 +67,17 @@ async fn header_and_body_say_together_what_a_manifest_is(server: &Server) {
         (None, None, INDEX),
     ] {
         let is_index = [INDEX, LIST].contains(&expected);
-        let document = if is_index {
-            index.clone()
-        } else {
-            image(&client).await
-        };
+        let document = if is_index { index.clone() } else { image(&client).await };
         // What was pushed before keeps its type, so each document is a new one.
         let mut document = typed(&document, body);
         document["annotations"] = json!({"header": header, "body": body, "kind": expected})
             .as_object()
             .map(|map| map.iter().filter(|(_, value)| value.is_string()))
-            .map(|pairs| {
-                pairs
-                    .map(|(key, value)| (key.clone(), value.clone()))
-                    .collect()
-            })
+            .map(|pairs| pairs.map(|(key, value)| (key.clone(), value.clone())).collect())
             .expect("an object");
         let answer = put(&client, header, &document).await.expect(201);
         let pulled = client.get(answer.header("location")).await.expect(200);
-        pulled
-            .has("content-type", expected)
-            .holds(&serde_json::to_vec(&document).expect("JSON"));
+        pulled.has("content-type", expected).holds(&serde_json::to_vec(&document).expect("JSON"));
     }
 }
 
@@ -117,35 +100,21 @@ async fn what_is_no_manifest_is_refused(server: &Server) {
         (MANIFEST, with("schemaVersion", json!("2"))),
         (MANIFEST, with("config", Value::Null)),
         (MANIFEST, with("layers", json!("none"))),
-        (
-            MANIFEST,
-            with(
-                "layers",
-                json!([{"mediaType": LAYER, "digest": "sha256:x", "size": 1}]),
-            ),
-        ),
+        (MANIFEST, with("layers", json!([{"mediaType": LAYER, "digest": "sha256:x", "size": 1}]))),
         (MANIFEST, with("manifests", json!([]))),
-        (
-            INDEX,
-            json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": {}}),
-        ),
+        (INDEX, json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": {}})),
         (MANIFEST, json!({})),
         (MANIFEST, json!([])),
         (MANIFEST, json!("text")),
     ] {
-        put(&client, Some(header), &body)
-            .await
-            .refuses(400, "MANIFEST_INVALID");
+        put(&client, Some(header), &body).await.refuses(400, "MANIFEST_INVALID");
     }
     for bytes in [b"".as_slice(), b"{", b"\xff\xfe", b"{} {}"] {
         let call = Call::new("PUT", format!("/v2/{ONE}/manifests/tag")).sized(bytes);
         let call = call.with("content-type", MANIFEST);
         client.send(call).await.refuses(400, "MANIFEST_INVALID");
     }
-    client
-        .head(&format!("/v2/{ONE}/manifests/tag"))
-        .await
-        .expect(404);
+    client.head(&format!("/v2/{ONE}/manifests/tag")).await.expect(404);
 }
 
 async fn schema_one_is_refused_with_a_clear_code(server: &Server) {
@@ -159,10 +128,7 @@ async fn schema_one_is_refused_with_a_clear_code(server: &Server) {
         let refused = put(&client, Some(&header), &document).await;
         assert!([400, 415].contains(&refused.status), "{refused:?}");
         let code = &refused.codes()[0];
-        assert!(
-            ["MANIFEST_INVALID", "UNSUPPORTED"].contains(&code.as_str()),
-            "{code}"
-        );
+        assert!(["MANIFEST_INVALID", "UNSUPPORTED"].contains(&code.as_str()), "{code}");
     }
 }
 
@@ -190,23 +156,11 @@ async fn every_type_of_config_layer_and_artifact_is_taken_as_it_is() {
             "application/vnd.oci.image.config.v1+json",
             "application/vnd.dev.cosign.simplesigning.v1+json",
         ),
-        (
-            "application/vnd.oci.empty.v1+json",
-            "application/vnd.dev.sigstore.bundle.v0.3+json",
-        ),
-        (
-            "application/vnd.cncf.notary.signature",
-            "application/jose+json",
-        ),
+        ("application/vnd.oci.empty.v1+json", "application/vnd.dev.sigstore.bundle.v0.3+json"),
+        ("application/vnd.cncf.notary.signature", "application/jose+json"),
         ("application/vnd.wasm.config.v0+json", "application/wasm"),
-        (
-            "application/vnd.docker.plugin.v1+json",
-            "application/vnd.oci.image.layer.v1.tar+zstd",
-        ),
-        (
-            "application/vnd.buildkit.cacheconfig.v0",
-            "text/plain; charset=utf-8",
-        ),
+        ("application/vnd.docker.plugin.v1+json", "application/vnd.oci.image.layer.v1.tar+zstd"),
+        ("application/vnd.buildkit.cacheconfig.v0", "text/plain; charset=utf-8"),
     ] {
         let mut set = DataSet::new(Algorithm::Sha256);
         let mut document = Shape::default().document(&mut rng, &mut set);
@@ -231,11 +185,7 @@ async fn bytes_are_kept_however_the_json_is_laid_out(server: &Server) {
         let call = Call::new("PUT", format!("/v2/{ONE}/manifests/{digest}"));
         let call = call.with("content-type", MANIFEST).sized(text.as_bytes());
         let answer = client.send(call).await.expect(201);
-        client
-            .get(answer.header("location"))
-            .await
-            .expect(200)
-            .holds(text.as_bytes());
+        client.get(answer.header("location")).await.expect(200).holds(text.as_bytes());
     }
 }
 

@@ -12,11 +12,7 @@ use crate::uploads::{Way, push_ok, remove};
 async fn unknown(client: &Client, repository: &str, code: &str) {
     let mut rng = rng();
     let digests = Algorithm::ALL.map(|algorithm| algorithm.digest(&random_bytes(&mut rng, 9)));
-    for reference in digests
-        .iter()
-        .map(String::as_str)
-        .chain(["missing", "missing-tag_1.0"])
-    {
+    for reference in digests.iter().map(String::as_str).chain(["missing", "missing-tag_1.0"]) {
         let path = format!("/v2/{repository}/manifests/{reference}");
         client.get(&path).await.refuses(404, code);
         client.head(&path).await.expect(404);
@@ -33,10 +29,7 @@ async fn malformed(client: &Client) {
     let manifest = &set.manifests[0];
     for reference in ["sha256:baddigeststring", "sha256:", "md5:00"] {
         let path = format!("/v2/{ONE}/manifests/{reference}");
-        client
-            .send(put(path.clone(), manifest))
-            .await
-            .refuses(400, "DIGEST_INVALID");
+        client.send(put(path.clone(), manifest)).await.refuses(400, "DIGEST_INVALID");
         let got = client.get(&path).await;
         assert!([400, 404].contains(&got.status), "{got:?}");
         let headed = client.head(&path).await;
@@ -66,16 +59,10 @@ async fn mismatched(client: &Client) {
         let manifest = &set.manifests[0];
         let mut bytes = manifest.bytes.clone();
         bytes.extend_from_slice(b"  ");
-        let spoiled = Manifest {
-            bytes,
-            ..manifest.clone()
-        };
+        let spoiled = Manifest { bytes, ..manifest.clone() };
         let refused = client.send(put(manifest.path(ONE), &spoiled)).await;
         refused.refuses(400, "DIGEST_INVALID");
-        client
-            .get(&manifest.path(ONE))
-            .await
-            .refuses(404, "MANIFEST_UNKNOWN");
+        client.get(&manifest.path(ONE)).await.refuses(404, "MANIFEST_UNKNOWN");
         for blob in &set.blobs {
             remove(client, ONE, blob).await;
         }
@@ -98,15 +85,7 @@ async fn a_tag_may_have_128_characters_of_any_allowed_kind(server: &Server) {
     let hex = set.manifests[0].digest.replace(':', "-");
     let longest = format!("A{}", "z_.-9".repeat(25)) + "az";
     assert_eq!(longest.len(), 128);
-    for tag in [
-        longest.as_str(),
-        "_",
-        "0",
-        "latest",
-        &hex,
-        &format!("{hex}.sig"),
-        "v1.0_build.3",
-    ] {
+    for tag in [longest.as_str(), "_", "0", "latest", &hex, &format!("{hex}.sig"), "v1.0_build.3"] {
         set.tag(tag, &image);
     }
     crate::cycle::run(&client, ONE, &set).await;

@@ -11,21 +11,12 @@ use crate::data::{Algorithm, Blob};
 use crate::uploads::{Way, absent, carrying, present, push_ok, remove, stored, with_digest};
 
 async fn mount(client: &Client, query: &str) -> Answer {
-    client
-        .send(Call::new(
-            "POST",
-            format!("/v2/{ONE}/blobs/uploads/?{query}"),
-        ))
-        .await
+    client.send(Call::new("POST", format!("/v2/{ONE}/blobs/uploads/?{query}"))).await
 }
 
 fn encoded(blob: &Blob, from: &str) -> String {
     let (digest, from) = (blob.digest.replace(':', "%3A"), from.replace('/', "%2F"));
-    if from.is_empty() {
-        format!("mount={digest}")
-    } else {
-        format!("from={from}&mount={digest}")
-    }
+    if from.is_empty() { format!("mount={digest}") } else { format!("from={from}&mount={digest}") }
 }
 
 /// A blob of another repository, mounted.
@@ -46,10 +37,7 @@ async fn falls_back(client: &Client, blob: &Blob, query: &str) {
     assert!(answer.find("docker-upload-uuid").is_some(), "{answer:?}");
     absent(client, ONE, blob).await;
     let target = with_digest(answer.header("location"), &blob.digest);
-    let answer = client
-        .send(carrying("PUT", target, &blob.bytes))
-        .await
-        .expect(201);
+    let answer = client.send(carrying("PUT", target, &blob.bytes)).await.expect(201);
     stored(client, blob, &answer).await;
     remove(client, ONE, blob).await;
 }
@@ -106,10 +94,7 @@ async fn clients_may_spell_a_mount_in_many_ways(server: &Server) {
         for query in [
             format!("mount={digest}&from={TWO}"),
             format!("from={TWO}&mount={digest}"),
-            format!(
-                "mount={colon}&from=conformance%2Ftwo&origin={}",
-                server.host()
-            ),
+            format!("mount={colon}&from=conformance%2Ftwo&origin={}", server.host()),
             format!("ns=docker.io&mount={colon}&from={TWO}&unknown=1"),
             format!("mount={digest}&from="),
         ] {
@@ -123,36 +108,18 @@ async fn a_mount_that_cannot_be_done_is_a_session_and_tells_nothing() {
     let (server, mut rng) = (server().await, rng());
     server.admin().create_project("secret", false).await;
     let hidden = Blob::random(&mut rng, Algorithm::Sha256, 800);
-    let admin = Login::Basic(
-        "admin".to_owned(),
-        roadstead_tests::ADMIN_PASSWORD.to_owned(),
-    );
-    push_ok(
-        &Client::new(&server, admin),
-        "secret/app",
-        &hidden,
-        Way::PostPut,
-    )
-    .await;
+    let admin = Login::Basic("admin".to_owned(), roadstead_tests::ADMIN_PASSWORD.to_owned());
+    push_ok(&Client::new(&server, admin), "secret/app", &hidden, Way::PostPut).await;
     for client in [with_tokens(&server), with_basic(&server)] {
-        for from in [
-            "secret/app",
-            "secret/none",
-            "conformance/none",
-            "none/none",
-            "noproject",
-            "..",
-            "A/B",
-        ] {
+        for from in
+            ["secret/app", "secret/none", "conformance/none", "none/none", "noproject", "..", "A/B"]
+        {
             falls_back(&client, &hidden, &encoded(&hidden, from)).await;
         }
         falls_back(&client, &hidden, &encoded(&hidden, "")).await;
         let unsound = mount(&client, &format!("mount=sha256:nonsense&from={TWO}")).await;
         unsound.refuses(400, "DIGEST_INVALID");
-        client
-            .get(&hidden.path("secret/app"))
-            .await
-            .refuses(401, "UNAUTHORIZED");
+        client.get(&hidden.path("secret/app")).await.refuses(401, "UNAUTHORIZED");
     }
 }
 
@@ -185,9 +152,6 @@ async fn whoever_wants_to_mount_is_challenged_for_both_repositories_at_once() {
     let client = with_tokens(&server);
     let answer = mount(&client, &encoded(&blob, TWO)).await;
     let scopes = format!("repository:{ONE}:pull,push repository:{TWO}:pull");
-    assert_eq!(
-        parameter(&client.challenges()[0], "scope"),
-        Some(scopes.as_str())
-    );
+    assert_eq!(parameter(&client.challenges()[0], "scope"), Some(scopes.as_str()));
     answer.expect(201);
 }

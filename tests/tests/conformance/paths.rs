@@ -25,21 +25,10 @@ async fn repositories_may_be_named_like_parts_of_paths() {
         "a.b__c-d--e/f_g",
     ] {
         let repository = format!("{PROJECT}/{name}");
-        cycle::run(
-            &client,
-            &repository,
-            &tagged_image(&mut rng, &Shape::default(), "list"),
-        )
-        .await;
+        cycle::run(&client, &repository, &tagged_image(&mut rng, &Shape::default(), "list")).await;
     }
     let longest = format!("{PROJECT}/{}", "n".repeat(255 - PROJECT.len() - 1));
-    push_ok(
-        &client,
-        &longest,
-        &Blob::of(Algorithm::Sha256, b"x"),
-        Way::PostPut,
-    )
-    .await;
+    push_ok(&client, &longest, &Blob::of(Algorithm::Sha256, b"x"), Way::PostPut).await;
 }
 
 async fn parameters_that_nobody_knows_are_ignored_everywhere(server: &Server) {
@@ -47,17 +36,12 @@ async fn parameters_that_nobody_knows_are_ignored_everywhere(server: &Server) {
     let client = with_tokens(server);
     let mut set = DataSet::new(Algorithm::Sha256);
     let subject = Shape::default().image(&mut rng, &mut set);
-    Shape::artifact(TYPES[0])
-        .about(&mut rng, &subject)
-        .image(&mut rng, &mut set);
+    Shape::artifact(TYPES[0]).about(&mut rng, &subject).image(&mut rng, &mut set);
     set.tag("tag", &subject);
     cycle::push(&client, ONE, &set).await;
     let (manifest, blob) = (&set.manifests[0], &set.blobs[0]);
-    for query in [
-        "ns=docker.io",
-        "ns=registry.example.com:5000&x",
-        "unknown=%F0%9F%9A%80&=&&a=b=c",
-    ] {
+    for query in ["ns=docker.io", "ns=registry.example.com:5000&x", "unknown=%F0%9F%9A%80&=&&a=b=c"]
+    {
         for path in [
             "/v2/".to_owned(),
             manifest.path(ONE),
@@ -70,23 +54,12 @@ async fn parameters_that_nobody_knows_are_ignored_everywhere(server: &Server) {
             let target = format!("{path}?{query}");
             client.get(&target).await.expect(200).holds(&plain.body);
             let head = client.head(&target).await.expect(200);
-            assert_eq!(
-                head.find("content-length"),
-                plain.find("content-length"),
-                "{target}"
-            );
-            assert_eq!(
-                head.find("content-type"),
-                plain.find("content-type"),
-                "{target}"
-            );
+            assert_eq!(head.find("content-length"), plain.find("content-length"), "{target}");
+            assert_eq!(head.find("content-type"), plain.find("content-type"), "{target}");
         }
         let target = format!("{}?{query}", manifest.path(ONE));
         client.send(cycle::put(target, manifest)).await.expect(201);
-        client
-            .delete(&format!("/v2/{ONE}/manifests/none?{query}"))
-            .await
-            .expect(404);
+        client.delete(&format!("/v2/{ONE}/manifests/none?{query}")).await.expect(404);
     }
 }
 
@@ -98,10 +71,8 @@ async fn digests_and_names_may_be_percent_encoded(server: &Server) {
         Shape::default().image(&mut rng, &mut set);
         cycle::push(&client, ONE, &set).await;
         let (manifest, blob) = (&set.manifests[0], &set.blobs[0]);
-        for (path, bytes) in [
-            (manifest.path(ONE), &manifest.bytes),
-            (blob.path(ONE), &blob.bytes),
-        ] {
+        for (path, bytes) in [(manifest.path(ONE), &manifest.bytes), (blob.path(ONE), &blob.bytes)]
+        {
             for encoded in [
                 path.replace(':', "%3A"),
                 path.replace(':', "%3a"),
@@ -111,19 +82,10 @@ async fn digests_and_names_may_be_percent_encoded(server: &Server) {
                 client.head(&encoded).await.expect(200);
             }
         }
-        let referrers = format!(
-            "/v2/{ONE}/referrers/{}",
-            manifest.digest.replace(':', "%3A")
-        );
+        let referrers = format!("/v2/{ONE}/referrers/{}", manifest.digest.replace(':', "%3A"));
         client.get(&referrers).await.expect(200);
-        client
-            .delete(&manifest.path(ONE).replace(':', "%3A"))
-            .await
-            .expect(202);
-        client
-            .delete(&blob.path(ONE).replace(':', "%3A"))
-            .await
-            .expect(202);
+        client.delete(&manifest.path(ONE).replace(':', "%3A")).await.expect(202);
+        client.delete(&blob.path(ONE).replace(':', "%3A")).await.expect(202);
         client.head(&blob.path(ONE)).await.expect(404);
     }
 }
@@ -143,16 +105,10 @@ async fn options_tell_the_methods_and_other_methods_are_refused(server: &Server)
         ("/v2/_catalog".to_owned(), "GET, HEAD"),
         (format!("/v2/{ONE}/tags/list"), "GET, HEAD"),
         (format!("/v2/{ONE}/referrers/{digest}"), "GET, HEAD"),
-        (
-            format!("/v2/{ONE}/manifests/latest"),
-            "GET, HEAD, PUT, DELETE",
-        ),
+        (format!("/v2/{ONE}/manifests/latest"), "GET, HEAD, PUT, DELETE"),
         (format!("/v2/{ONE}/blobs/{digest}"), "GET, HEAD, DELETE"),
         (format!("/v2/{ONE}/blobs/uploads/"), "POST"),
-        (
-            format!("/v2/{ONE}/blobs/uploads/x"),
-            "GET, HEAD, PATCH, PUT, DELETE",
-        ),
+        (format!("/v2/{ONE}/blobs/uploads/x"), "GET, HEAD, PATCH, PUT, DELETE"),
     ] {
         let options = client.send(Call::new("OPTIONS", &path)).await;
         assert!([200, 204].contains(&options.status), "{options:?}");
@@ -193,10 +149,7 @@ async fn what_is_not_there_is_not_found_and_never_a_failure(server: &Server) {
             assert!([400, 404, 405].contains(&answer.status), "{answer:?}");
         }
     }
-    for path in [
-        "/v2/_oci/ext/discover",
-        "/v2/conformance/one/_oci/ext/discover",
-    ] {
+    for path in ["/v2/_oci/ext/discover", "/v2/conformance/one/_oci/ext/discover"] {
         client.get(path).await.refuses(404, "EXTENSION_UNKNOWN");
     }
     let search = client.get("/v1/search?q=x&n=25").await;
@@ -223,11 +176,7 @@ async fn every_refusal_to_a_stranger_carries_the_scope_that_helps(server: &Serve
         let challenge = refused.header("www-authenticate");
         let scope = crate::client::parameter(challenge, "scope").expect("a scope");
         let name = path.trim_start_matches("/v2/");
-        let name = if name.starts_with("no/such") {
-            "no/such"
-        } else {
-            ONE
-        };
+        let name = if name.starts_with("no/such") { "no/such" } else { ONE };
         assert_eq!(scope, format!("repository:{name}:{actions}"));
     }
 }

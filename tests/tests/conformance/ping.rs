@@ -20,22 +20,17 @@ async fn the_base_path_challenges_strangers_and_welcomes_users(server: &Server) 
             assert_eq!(parameter(challenge, "error"), None, "{challenge}");
             for client in [with_tokens(server), with_basic(server)] {
                 let answer = client.send(call()).await.expect(200);
-                answer
-                    .has("content-type", "application/json")
-                    .holds(match method {
-                        "GET" => b"{}",
-                        _ => b"",
-                    });
+                answer.has("content-type", "application/json").holds(match method {
+                    "GET" => b"{}",
+                    _ => b"",
+                });
             }
         }
     }
 }
 
 async fn bad_credentials_are_refused_and_not_taken_for_strangers(server: &Server) {
-    let wrong = Client::new(
-        server,
-        Login::Basic("pusher".to_owned(), "wrong".to_owned()),
-    );
+    let wrong = Client::new(server, Login::Basic("pusher".to_owned(), "wrong".to_owned()));
     wrong.get("/v2/").await.refuses(401, "UNAUTHORIZED");
     let nobody = Client::new(server, Login::Nobody);
     let call = crate::client::Call::new("GET", "/v2/").with("authorization", "Bearer nonsense");

@@ -12,10 +12,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// The `Authorization` line of the user that pushes.
 pub(crate) fn authorization() -> String {
-    format!(
-        "Authorization: Basic {}\r\n",
-        BASE64_STANDARD.encode("pusher:Password-1")
-    )
+    format!("Authorization: Basic {}\r\n", BASE64_STANDARD.encode("pusher:Password-1"))
 }
 
 /// Opens a connection whose reads end after a while.
@@ -55,9 +52,7 @@ pub(crate) fn head(stream: &mut TcpStream) -> String {
     let head = String::from_utf8(head).expect("text");
     let lengths = head.lines().filter_map(|line| line.split_once(": "));
     let mut lengths = lengths.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    let length = lengths
-        .next()
-        .map_or(0, |(_, length)| length.parse().expect("a number"));
+    let length = lengths.next().map_or(0, |(_, length)| length.parse().expect("a number"));
     stream.read_exact(&mut vec![0; length]).expect("the body");
     head
 }

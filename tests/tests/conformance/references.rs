@@ -15,10 +15,7 @@ async fn each_missing_blob_of_an_image_is_named_in_the_refusal(server: &Server) 
     let client = with_tokens(server);
     for algorithm in Algorithm::ALL {
         let mut set = DataSet::new(algorithm);
-        let shape = Shape {
-            layers: vec![LAYER; 4],
-            ..Shape::default()
-        };
+        let shape = Shape { layers: vec![LAYER; 4], ..Shape::default() };
         shape.image(&mut rng, &mut set);
         let manifest = &set.manifests[0];
         for missing in (1..=set.blobs.len()).rev() {
@@ -27,21 +24,14 @@ async fn each_missing_blob_of_an_image_is_named_in_the_refusal(server: &Server) 
             let target = format!("/v2/{ONE}/manifests/tag");
             for target in [manifest.path(ONE), target] {
                 let refused = client.send(put(target, manifest)).await.expect(404);
-                assert!(
-                    refused
-                        .codes()
-                        .iter()
-                        .all(|code| code == "MANIFEST_BLOB_UNKNOWN")
-                );
+                assert!(refused.codes().iter().all(|code| code == "MANIFEST_BLOB_UNKNOWN"));
                 let errors = refused.json()["errors"].as_array().expect("errors").clone();
                 let mut told: Vec<&str> = errors
                     .iter()
                     .map(|error| error["detail"].as_str().expect("a digest"))
                     .collect();
-                let mut expected: Vec<&str> = set.blobs[..missing]
-                    .iter()
-                    .map(|blob| blob.digest.as_str())
-                    .collect();
+                let mut expected: Vec<&str> =
+                    set.blobs[..missing].iter().map(|blob| blob.digest.as_str()).collect();
                 told.sort_unstable();
                 expected.sort_unstable();
                 assert_eq!(told, expected);
@@ -49,10 +39,7 @@ async fn each_missing_blob_of_an_image_is_named_in_the_refusal(server: &Server) 
             push_ok(&client, ONE, &set.blobs[missing - 1], Way::PostPut).await;
         }
         client.head(&manifest.path(ONE)).await.expect(404);
-        client
-            .send(put(manifest.path(ONE), manifest))
-            .await
-            .expect(201);
+        client.send(put(manifest.path(ONE), manifest)).await.expect(201);
     }
 }
 
@@ -81,13 +68,9 @@ async fn an_index_may_name_blobs_and_children_of_unknown_platform(server: &Serve
     let mut rng = rng();
     let client = with_tokens(server);
     let mut set = DataSet::new(Algorithm::Sha256);
-    let mut children: Vec<Value> = (0..3)
-        .map(|_| set.blob(&format!("{LAYER}+zstd"), &random_bytes(&mut rng, 400)))
-        .collect();
-    children.push(set.blob(
-        "application/vnd.buildkit.cacheconfig.v0",
-        b"{\"layers\":[]}",
-    ));
+    let mut children: Vec<Value> =
+        (0..3).map(|_| set.blob(&format!("{LAYER}+zstd"), &random_bytes(&mut rng, 400))).collect();
+    children.push(set.blob("application/vnd.buildkit.cacheconfig.v0", b"{\"layers\":[]}"));
     let cache = Shape::default().index(&mut rng, &mut set, &children);
     set.tag("cache", &cache);
     let mut attestation = Shape::default().image(&mut rng, &mut set);
@@ -134,16 +117,10 @@ async fn a_size_that_is_not_that_of_the_blob_is_refused(server: &Server) {
     }
     document["layers"][1]["size"] = json!(699);
     let manifest = Manifest::of(Algorithm::Sha256, &document);
-    client
-        .send(put(manifest.path(ONE), &manifest))
-        .await
-        .refuses(400, "MANIFEST_INVALID");
+    client.send(put(manifest.path(ONE), &manifest)).await.refuses(400, "MANIFEST_INVALID");
     document["layers"][1]["size"] = json!(-1);
     let manifest = Manifest::of(Algorithm::Sha256, &document);
-    client
-        .send(put(manifest.path(ONE), &manifest))
-        .await
-        .refuses(400, "MANIFEST_INVALID");
+    client.send(put(manifest.path(ONE), &manifest)).await.refuses(400, "MANIFEST_INVALID");
 }
 
 async fn a_layer_may_be_named_twice_and_be_the_config_as_well(server: &Server) {

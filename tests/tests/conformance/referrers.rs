@@ -42,9 +42,7 @@ fn referred(rng: &mut StdRng, algorithm: Algorithm, count: usize) -> DataSet {
     let subject = Shape::default().image(rng, &mut set);
     for n in 0..count {
         let artifact_type = [TYPES[0], TYPES[1], PLUS][n % 3];
-        Shape::artifact(artifact_type)
-            .about(rng, &subject)
-            .image(rng, &mut set);
+        Shape::artifact(artifact_type).about(rng, &subject).image(rng, &mut set);
     }
     set
 }
@@ -68,10 +66,7 @@ async fn pages_of_referrers_add_up_and_keep_the_filter() {
                 let first = format!("{path}?n={n}&artifactType={filter}");
                 let all = pages(&client, first, |answer, page| {
                     assert_eq!(answer.header("oci-filters-applied"), "artifactType");
-                    assert!(
-                        page.iter()
-                            .all(|entry| entry["artifactType"] == artifact_type)
-                    );
+                    assert!(page.iter().all(|entry| entry["artifactType"] == artifact_type));
                 });
                 let wanted: Vec<Value> = expected
                     .iter()
@@ -114,43 +109,22 @@ async fn descriptors_of_referrers_say_what_they_are(server: &Server) {
     let client = with_tokens(server);
     let mut set = DataSet::new(Algorithm::Sha256);
     let subject = Shape::default().image(&mut rng, &mut set);
-    Shape {
-        subject: Some(subject.clone()),
-        ..Shape::default()
-    }
-    .image(&mut rng, &mut set);
-    Shape::default()
-        .about(&mut rng, &subject)
-        .index(&mut rng, &mut set, &[]);
-    Shape::artifact(TYPES[1])
-        .about(&mut rng, &subject)
-        .index(&mut rng, &mut set, &[]);
+    Shape { subject: Some(subject.clone()), ..Shape::default() }.image(&mut rng, &mut set);
+    Shape::default().about(&mut rng, &subject).index(&mut rng, &mut set, &[]);
+    Shape::artifact(TYPES[1]).about(&mut rng, &subject).index(&mut rng, &mut set, &[]);
     cycle::push(&client, ONE, &set).await;
     let path = format!("/v2/{ONE}/referrers/{}", set.manifests[0].digest);
     let list = manifests_of(&client.get(&path).await.expect(200));
     let of = |manifest: usize| {
         let digest = &set.manifests[manifest].digest;
-        list.iter()
-            .find(|entry| entry["digest"] == **digest)
-            .expect("listed")
+        list.iter().find(|entry| entry["digest"] == **digest).expect("listed")
     };
-    assert_eq!(
-        of(1)["artifactType"],
-        crate::shape::CONFIG,
-        "an image has the type of its config"
-    );
+    assert_eq!(of(1)["artifactType"], crate::shape::CONFIG, "an image has the type of its config");
     assert_eq!(of(1).get("annotations"), None);
-    assert_eq!(
-        of(2).get("artifactType"),
-        None,
-        "an index without a type has none"
-    );
+    assert_eq!(of(2).get("artifactType"), None, "an index without a type has none");
     assert_eq!(of(2)["annotations"]["org.example.test"], "a value");
     assert_eq!(of(3)["artifactType"], TYPES[1]);
-    let none = client
-        .get(&format!("{path}?artifactType=application%2Fnone"))
-        .await
-        .expect(200);
+    let none = client.get(&format!("{path}?artifactType=application%2Fnone")).await.expect(200);
     assert_eq!(manifests_of(&none), Vec::<Value>::new());
 }
 
@@ -171,15 +145,11 @@ async fn referrers_are_those_of_the_same_repository_and_never_missing(server: &S
         assert_eq!(answer.json()["manifests"], json!([]));
     }
     for malformed in ["sha256:nonsense", "latest", "md5:00", "sha256:"] {
-        let answer = client
-            .get(&format!("/v2/{ONE}/referrers/{malformed}"))
-            .await;
+        let answer = client.get(&format!("/v2/{ONE}/referrers/{malformed}")).await;
         answer.refuses(400, "DIGEST_INVALID");
     }
     for n in ["-1", "x", "1.5"] {
-        let answer = client
-            .get(&format!("/v2/{ONE}/referrers/{subject}?n={n}"))
-            .await;
+        let answer = client.get(&format!("/v2/{ONE}/referrers/{subject}?n={n}")).await;
         answer.refuses(400, "PAGINATION_NUMBER_INVALID");
     }
 }

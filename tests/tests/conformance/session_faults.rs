@@ -34,11 +34,7 @@ async fn a_session_is_known_to_its_repository_only(server: &Server) {
     }
     server.admin().create_user("other").await;
     let other = server.person("other", "Password-1");
-    assert_eq!(
-        other.get(&location).await.status(),
-        401,
-        "somebody without rights"
-    );
+    assert_eq!(other.get(&location).await.status(), 401, "somebody without rights");
     client.get(&location).await.expect(204);
 }
 
@@ -47,21 +43,14 @@ async fn a_chunk_that_contradicts_itself_changes_nothing(server: &Server) {
     let client = with_tokens(server);
     let blob = Blob::random(&mut rng, Algorithm::Sha256, 100);
     let location = open(&client, ONE).await;
-    client
-        .send(chunk("PATCH", &location, &blob.bytes, 0, 10))
-        .await
-        .expect(202);
-    for range in [
-        "10-20", "10-10", "10-99", "20-10", "x-y", "10", "-", "10-", "-19", "+10-19", "",
-    ] {
+    client.send(chunk("PATCH", &location, &blob.bytes, 0, 10)).await.expect(202);
+    for range in ["10-20", "10-10", "10-99", "20-10", "x-y", "10", "-", "10-", "-19", "+10-19", ""]
+    {
         for target in [location.clone(), with_digest(&location, &blob.digest)] {
             let method = if target == location { "PATCH" } else { "PUT" };
             let call = carrying(method, target, &blob.bytes[10..20]).with("content-range", range);
             let refused = client.send(call).await;
-            assert!(
-                [400, 416].contains(&refused.status),
-                "{range:?}: {refused:?}"
-            );
+            assert!([400, 416].contains(&refused.status), "{range:?}: {refused:?}");
             client.get(&location).await.expect(204).has("range", "0-9");
         }
     }
@@ -69,13 +58,7 @@ async fn a_chunk_that_contradicts_itself_changes_nothing(server: &Server) {
     let refused = client.send(streamed.with("content-range", "10-29")).await;
     assert!([400, 416].contains(&refused.status), "{refused:?}");
     client.get(&location).await.expect(204).has("range", "0-9");
-    let put = chunk(
-        "PUT",
-        &with_digest(&location, &blob.digest),
-        &blob.bytes,
-        10,
-        100,
-    );
+    let put = chunk("PUT", &with_digest(&location, &blob.digest), &blob.bytes, 10, 100);
     stored(&client, &blob, &client.send(put).await.expect(201)).await;
 }
 
@@ -84,34 +67,14 @@ async fn a_put_without_a_digest_leaves_the_session_as_it_is(server: &Server) {
     let client = with_tokens(server);
     let blob = Blob::random(&mut rng, Algorithm::Sha256, 100);
     let location = open(&client, ONE).await;
-    client
-        .send(chunk("PATCH", &location, &blob.bytes, 0, 60))
-        .await
-        .expect(202);
-    for query in [
-        "",
-        "?digest=",
-        "?digest=sha256:short",
-        "?digest=md5:00",
-        "?Digest=x",
-    ] {
-        let target = if query.is_empty() {
-            location.clone()
-        } else {
-            with_query(&location, &query[1..])
-        };
-        let refused = client
-            .send(carrying("PUT", target, &blob.bytes[60..]))
-            .await;
+    client.send(chunk("PATCH", &location, &blob.bytes, 0, 60)).await.expect(202);
+    for query in ["", "?digest=", "?digest=sha256:short", "?digest=md5:00", "?Digest=x"] {
+        let target =
+            if query.is_empty() { location.clone() } else { with_query(&location, &query[1..]) };
+        let refused = client.send(carrying("PUT", target, &blob.bytes[60..])).await;
         refused.refuses(400, "DIGEST_INVALID");
     }
-    let put = chunk(
-        "PUT",
-        &with_digest(&location, &blob.digest),
-        &blob.bytes,
-        60,
-        100,
-    );
+    let put = chunk("PUT", &with_digest(&location, &blob.digest), &blob.bytes, 60, 100);
     stored(&client, &blob, &client.send(put).await.expect(201)).await;
 }
 
@@ -143,10 +106,7 @@ async fn reaches(client: &Client, location: &str, range: &str) {
         if status.header("range") == range {
             return;
         }
-        assert!(
-            since.elapsed() < Duration::from_secs(10),
-            "{status:?} instead of {range}"
-        );
+        assert!(since.elapsed() < Duration::from_secs(10), "{status:?} instead of {range}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -157,44 +117,17 @@ async fn an_upload_that_is_cut_off_commits_nothing_and_can_go_on(server: &Server
     let blob = Blob::random(&mut rng, Algorithm::Sha256, 50_000);
     let location = open(&client, ONE).await;
     // A stream keeps what arrived.
-    cut(
-        server,
-        "PATCH",
-        &location,
-        "Content-Length: 50000\r\n",
-        &blob.bytes[..20_000],
-    );
+    cut(server, "PATCH", &location, "Content-Length: 50000\r\n", &blob.bytes[..20_000]);
     reaches(&client, &location, "0-19999").await;
     // A chunk is kept whole or not at all.
     let range = "Content-Range: 20000-29999\r\nContent-Length: 10000\r\n";
-    cut(
-        server,
-        "PATCH",
-        &location,
-        range,
-        &blob.bytes[20_000..25_000],
-    );
+    cut(server, "PATCH", &location, range, &blob.bytes[20_000..25_000]);
     // The end of the blob never came, so neither did the blob.
     let closing = with_digest(&location, &blob.digest);
-    cut(
-        server,
-        "PUT",
-        &closing,
-        "Content-Length: 30000\r\n",
-        &blob.bytes[20_000..40_000],
-    );
-    let chunked = b"4e20\r\n"
-        .iter()
-        .chain(&blob.bytes[20_000..21_000])
-        .copied()
-        .collect::<Vec<u8>>();
-    cut(
-        server,
-        "PUT",
-        &closing,
-        "Transfer-Encoding: chunked\r\n",
-        &chunked,
-    );
+    cut(server, "PUT", &closing, "Content-Length: 30000\r\n", &blob.bytes[20_000..40_000]);
+    let chunked =
+        b"4e20\r\n".iter().chain(&blob.bytes[20_000..21_000]).copied().collect::<Vec<u8>>();
+    cut(server, "PUT", &closing, "Transfer-Encoding: chunked\r\n", &chunked);
     tokio::time::sleep(Duration::from_millis(300)).await;
     absent(&client, ONE, &blob).await;
     reaches(&client, &location, "0-19999").await;
@@ -208,19 +141,10 @@ async fn a_single_post_that_is_cut_off_leaves_nothing(server: &Server) {
     let blob = Blob::random(&mut rng, Algorithm::Sha256, 50_000);
     let target = with_digest(&format!("/v2/{ONE}/blobs/uploads/"), &blob.digest);
     open(&client, ONE).await;
-    cut(
-        server,
-        "POST",
-        &target,
-        "Content-Length: 50000\r\n",
-        &blob.bytes[..49_999],
-    );
+    cut(server, "POST", &target, "Content-Length: 50000\r\n", &blob.bytes[..49_999]);
     tokio::time::sleep(Duration::from_millis(300)).await;
     absent(&client, ONE, &blob).await;
-    client
-        .send(carrying("POST", target, &blob.bytes))
-        .await
-        .expect(201);
+    client.send(carrying("POST", target, &blob.bytes)).await.expect(201);
     present(&client, ONE, &blob).await;
 }
 
@@ -238,29 +162,13 @@ async fn a_session_survives_a_restart() {
         let blob = Blob::random(&mut rng, algorithm, 90_000);
         let client = with_basic(&server);
         let location = open(&client, ONE).await;
-        client
-            .send(chunk("PATCH", &location, &blob.bytes, 0, 40_000))
-            .await
-            .expect(202);
+        client.send(chunk("PATCH", &location, &blob.bytes, 0, 40_000)).await.expect(202);
         server.kill();
         server.start();
         let client = with_basic(&server);
-        client
-            .get(&location)
-            .await
-            .expect(204)
-            .has("range", "0-39999");
-        client
-            .send(chunk("PATCH", &location, &blob.bytes, 40_000, 50_000))
-            .await
-            .expect(202);
-        let put = chunk(
-            "PUT",
-            &with_digest(&location, &blob.digest),
-            &blob.bytes,
-            50_000,
-            90_000,
-        );
+        client.get(&location).await.expect(204).has("range", "0-39999");
+        client.send(chunk("PATCH", &location, &blob.bytes, 40_000, 50_000)).await.expect(202);
+        let put = chunk("PUT", &with_digest(&location, &blob.digest), &blob.bytes, 50_000, 90_000);
         stored(&client, &blob, &client.send(put).await.expect(201)).await;
     }
 }

@@ -16,19 +16,14 @@ fn describes(answer: Answer, received: usize) -> Answer {
     let path = answer.header("location").split('?').next().expect("a path");
     assert_eq!(path.rsplit('/').next(), Some(uuid), "{answer:?}");
     let range = format!("0-{}", received.saturating_sub(1));
-    answer
-        .has("range", &range)
-        .has("content-length", "0")
-        .holds(b"")
+    answer.has("range", &range).has("content-length", "0").holds(b"")
 }
 
 async fn every_answer_says_where_the_session_is_and_how_far(server: &Server) {
     let mut rng = rng();
     let client = with_tokens(server);
     let blob = Blob::random(&mut rng, Algorithm::Sha256, 900);
-    let post = client
-        .send(Call::new("POST", format!("/v2/{ONE}/blobs/uploads/")))
-        .await;
+    let post = client.send(Call::new("POST", format!("/v2/{ONE}/blobs/uploads/"))).await;
     let location = describes(post.expect(202), 0).header("location").to_owned();
     for (start, end) in [(0, 300), (300, 301), (301, 900)] {
         for method in ["GET", "HEAD"] {
@@ -43,9 +38,7 @@ async fn every_answer_says_where_the_session_is_and_how_far(server: &Server) {
         let patch = chunk("PATCH", &location, &blob.bytes, start, end);
         describes(client.send(patch).await.expect(202), end);
     }
-    let answer = client
-        .send(carrying("PUT", with_digest(&location, &blob.digest), &[]))
-        .await;
+    let answer = client.send(carrying("PUT", with_digest(&location, &blob.digest), &[])).await;
     stored(&client, &blob, &answer.expect(201)).await;
 }
 
@@ -56,14 +49,8 @@ async fn a_put_that_is_repeated_after_its_answer_was_lost_is_answered_again(serv
         let blob = Blob::random(&mut rng, algorithm, 3000);
         let location = open(&client, ONE).await;
         let target = with_digest(&location, &blob.digest);
-        client
-            .send(carrying("PUT", &target, &blob.bytes))
-            .await
-            .expect(201);
-        let again = client
-            .send(carrying("PUT", &target, &blob.bytes))
-            .await
-            .expect(201);
+        client.send(carrying("PUT", &target, &blob.bytes)).await.expect(201);
+        let again = client.send(carrying("PUT", &target, &blob.bytes)).await.expect(201);
         stored(&client, &blob, &again).await;
         let empty = client.send(carrying("PUT", &target, &[])).await.expect(201);
         stored(&client, &blob, &empty).await;
@@ -136,15 +123,11 @@ async fn chunks_may_be_spelled_in_many_ways(server: &Server) {
         patch(20, 30).with("content-range", "bytes 20-29/60"),
         patch(30, 40).with("content-range", "bytes=30-39"),
         patch(40, 50),
-        Call::new("PATCH", &location)
-            .streamed(&blob.bytes[50..60])
-            .with("content-range", "50-59"),
+        Call::new("PATCH", &location).streamed(&blob.bytes[50..60]).with("content-range", "50-59"),
     ] {
         client.send(call).await.expect(202);
     }
-    let answer = client
-        .send(carrying("PUT", with_digest(&location, &blob.digest), &[]))
-        .await;
+    let answer = client.send(carrying("PUT", with_digest(&location, &blob.digest), &[])).await;
     stored(&client, &blob, &answer.expect(201)).await;
 }
 
@@ -153,10 +136,7 @@ async fn a_whole_blob_in_one_post_may_be_of_unknown_length(server: &Server) {
     let client = with_tokens(server);
     for algorithm in Algorithm::ALL {
         let blob = Blob::random(&mut rng, algorithm, 70_000);
-        let path = format!(
-            "/v2/conformance/single-{}/blobs/uploads/",
-            &blob.digest[..6]
-        );
+        let path = format!("/v2/conformance/single-{}/blobs/uploads/", &blob.digest[..6]);
         let call = Call::new("POST", with_digest(&path, &blob.digest)).streamed(&blob.bytes);
         stored(&client, &blob, &client.send(call).await.expect(201)).await;
     }
@@ -178,20 +158,14 @@ async fn the_same_blob_may_be_pushed_many_times_at_once(server: &Server) {
     let blob = Blob::random(&mut rng, Algorithm::Sha256, 300_000);
     let pushes = (0..12).map(|n| push(&client, ONE, &blob, Way::ALL[n % Way::ALL.len()]));
     for answer in futures_util::future::join_all(pushes).await {
-        answer
-            .expect(201)
-            .has("docker-content-digest", &blob.digest);
+        answer.expect(201).has("docker-content-digest", &blob.digest);
     }
     present(&client, ONE, &blob).await;
 }
 
 async fn patch_all(client: &Client, location: &str, blob: &Blob, end: usize) -> Vec<u16> {
     let calls = (0..6).map(|_| client.send(chunk("PATCH", location, &blob.bytes, 0, end)));
-    futures_util::future::join_all(calls)
-        .await
-        .iter()
-        .map(|answer| answer.status)
-        .collect()
+    futures_util::future::join_all(calls).await.iter().map(|answer| answer.status).collect()
 }
 
 async fn one_of_many_writers_to_a_session_is_heard(server: &Server) {
@@ -201,25 +175,11 @@ async fn one_of_many_writers_to_a_session_is_heard(server: &Server) {
         let blob = Blob::random(&mut rng, Algorithm::Sha256, length);
         let location = open(&client, ONE).await;
         let statuses = patch_all(&client, &location, &blob, length / 2).await;
-        assert_eq!(
-            statuses.iter().filter(|status| **status == 202).count(),
-            1,
-            "{statuses:?}"
-        );
-        assert!(
-            statuses
-                .iter()
-                .all(|status| [202, 409, 416].contains(status)),
-            "{statuses:?}"
-        );
+        assert_eq!(statuses.iter().filter(|status| **status == 202).count(), 1, "{statuses:?}");
+        assert!(statuses.iter().all(|status| [202, 409, 416].contains(status)), "{statuses:?}");
         absent(&client, ONE, &blob).await;
-        let put = chunk(
-            "PUT",
-            &with_digest(&location, &blob.digest),
-            &blob.bytes,
-            length / 2,
-            length,
-        );
+        let put =
+            chunk("PUT", &with_digest(&location, &blob.digest), &blob.bytes, length / 2, length);
         stored(&client, &blob, &client.send(put).await.expect(201)).await;
     }
 }

@@ -10,10 +10,8 @@ pub(crate) const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub(crate) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 pub(crate) const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 /// Two artifact types that are nobody's.
-pub(crate) const TYPES: [&str; 2] = [
-    "application/vnd.example.thing.v1",
-    "application/vnd.example.thing.v2",
-];
+pub(crate) const TYPES: [&str; 2] =
+    ["application/vnd.example.thing.v1", "application/vnd.example.thing.v2"];
 
 /// What a manifest looks like.
 #[derive(Clone, Debug)]
@@ -47,11 +45,7 @@ impl Shape {
     /// An artifact with one layer of its own type.
     pub(crate) fn artifact(artifact_type: &'static str) -> Self {
         let layers = vec![artifact_type];
-        Self {
-            layers,
-            artifact_type: Some(artifact_type),
-            ..Self::default()
-        }
+        Self { layers, artifact_type: Some(artifact_type), ..Self::default() }
     }
 
     /// The same with a subject, and an annotation that makes it the only one of its kind.
@@ -91,11 +85,7 @@ impl Shape {
     /// The document of an image or artifact over new blobs.
     pub(crate) fn document(&self, rng: &mut StdRng, set: &mut DataSet) -> Value {
         let layer = |media_type: &&str| {
-            let bytes = if *media_type == EMPTY {
-                b"{}".to_vec()
-            } else {
-                random_bytes(rng, 700)
-            };
+            let bytes = if *media_type == EMPTY { b"{}".to_vec() } else { random_bytes(rng, 700) };
             self.blob(set, media_type, &bytes)
         };
         let layers: Vec<Value> = self.layers.iter().map(layer).collect();

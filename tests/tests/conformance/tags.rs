@@ -13,18 +13,12 @@ async fn set_tags(client: &Client, set: &DataSet, tags: &[String]) {
     for some in tags.chunks(50) {
         let query: Vec<String> = some.iter().map(|tag| format!("tag={tag}")).collect();
         let target = format!("{}?{}", set.manifests[0].path(ONE), query.join("&"));
-        client
-            .send(put(target, &set.manifests[0]))
-            .await
-            .expect(201);
+        client.send(put(target, &set.manifests[0])).await.expect(201);
     }
 }
 
 async fn list(client: &Client, query: &str) -> Vec<String> {
-    let answer = client
-        .get(&format!("/v2/{ONE}/tags/list{query}"))
-        .await
-        .expect(200);
+    let answer = client.get(&format!("/v2/{ONE}/tags/list{query}")).await.expect(200);
     assert_eq!(answer.json()["name"], ONE);
     answer.list("tags")
 }
@@ -36,11 +30,7 @@ async fn pages(client: &Client, n: usize) -> Vec<String> {
         let answer = client.get(&page).await.expect(200);
         let tags = answer.list("tags");
         next = answer.next();
-        assert!(
-            tags.len() == n || next.is_none(),
-            "a short page of {}",
-            tags.len()
-        );
+        assert!(tags.len() == n || next.is_none(), "a short page of {}", tags.len());
         all.extend(tags);
     }
     all
@@ -54,28 +44,15 @@ async fn three_thousand_tags_come_at_once_or_in_pages() {
     cycle::push(&client, ONE, &set).await;
     let tags: Vec<String> = (0..3000).map(|n| format!("v{n:04}")).collect();
     set_tags(&client, &set, &tags).await;
-    let answer = client
-        .get(&format!("/v2/{ONE}/tags/list"))
-        .await
-        .expect(200)
-        .lacks("link");
+    let answer = client.get(&format!("/v2/{ONE}/tags/list")).await.expect(200).lacks("link");
     assert_eq!(answer.list("tags"), tags);
     for n in [1000, 999, 2999, 3000, 3001, 500] {
         assert_eq!(pages(&client, n).await, tags, "pages of {n}");
     }
-    let first = client
-        .get(&format!("/v2/{ONE}/tags/list?n=50"))
-        .await
-        .expect(200);
-    assert_eq!(
-        first.next(),
-        Some(format!("/v2/{ONE}/tags/list?last=v0049&n=50"))
-    );
+    let first = client.get(&format!("/v2/{ONE}/tags/list?n=50")).await.expect(200);
+    assert_eq!(first.next(), Some(format!("/v2/{ONE}/tags/list?last=v0049&n=50")));
     for huge in ["10000", "9999999999", "99999999999999999999999999"] {
-        let answer = client
-            .get(&format!("/v2/{ONE}/tags/list?n={huge}"))
-            .await
-            .expect(200);
+        let answer = client.get(&format!("/v2/{ONE}/tags/list?n={huge}")).await.expect(200);
         assert_eq!(answer.lacks("link").list("tags"), tags);
     }
     assert_eq!(list(&client, "?last=v2997").await, tags[2998..]);
@@ -106,20 +83,9 @@ async fn tags_are_in_byte_order_and_follow_any_last(server: &Server) {
             "%C3%A9" => "\u{e9}",
             other => other,
         };
-        let rest: Vec<String> = tags
-            .iter()
-            .filter(|tag| tag.as_str() > decoded)
-            .cloned()
-            .collect();
-        assert_eq!(
-            list(&client, &format!("?last={last}")).await,
-            rest,
-            "after {last:?}"
-        );
-        assert_eq!(
-            list(&client, &format!("?n=2&last={last}")).await,
-            rest[..rest.len().min(2)]
-        );
+        let rest: Vec<String> = tags.iter().filter(|tag| tag.as_str() > decoded).cloned().collect();
+        assert_eq!(list(&client, &format!("?last={last}")).await, rest, "after {last:?}");
+        assert_eq!(list(&client, &format!("?n=2&last={last}")).await, rest[..rest.len().min(2)]);
     }
 }
 
@@ -128,34 +94,17 @@ async fn a_page_of_nothing_is_the_end_and_nonsense_is_refused(server: &Server) {
     let client = with_tokens(server);
     let set = tagged_image(&mut rng, &Shape::default(), "tag");
     cycle::push(&client, ONE, &set).await;
-    let none = client
-        .get(&format!("/v2/{ONE}/tags/list?n=0"))
-        .await
-        .expect(200)
-        .lacks("link");
+    let none = client.get(&format!("/v2/{ONE}/tags/list?n=0")).await.expect(200).lacks("link");
     assert_eq!(none.json()["tags"], serde_json::json!([]));
     for n in ["-1", "x", "1.5", "1e3", "%2B1", "0x10", "%20"] {
         let answer = client.get(&format!("/v2/{ONE}/tags/list?n={n}")).await;
         answer.refuses(400, "PAGINATION_NUMBER_INVALID");
     }
-    client
-        .get(&format!("/v2/{ONE}/tags/list?n=&last="))
-        .await
-        .expect(200);
-    client
-        .delete(&format!("/v2/{ONE}/manifests/tag"))
-        .await
-        .expect(202);
-    let empty = client
-        .get(&format!("/v2/{ONE}/tags/list"))
-        .await
-        .expect(200)
-        .lacks("link");
+    client.get(&format!("/v2/{ONE}/tags/list?n=&last=")).await.expect(200);
+    client.delete(&format!("/v2/{ONE}/manifests/tag")).await.expect(202);
+    let empty = client.get(&format!("/v2/{ONE}/tags/list")).await.expect(200).lacks("link");
     assert_eq!(empty.json()["tags"], serde_json::json!([]));
-    let head = client
-        .head(&format!("/v2/{ONE}/tags/list"))
-        .await
-        .expect(200);
+    let head = client.head(&format!("/v2/{ONE}/tags/list")).await.expect(200);
     head.has("content-length", &empty.body.len().to_string());
 }
 

@@ -42,19 +42,12 @@ pub(crate) fn with_digest(location: &str, digest: &str) -> String {
 /// Opens a session and returns its location.
 pub(crate) async fn open(client: &Client, repository: &str) -> String {
     let call = Call::new("POST", format!("/v2/{repository}/blobs/uploads/"));
-    client
-        .send(call)
-        .await
-        .expect(202)
-        .header("location")
-        .to_owned()
+    client.send(call).await.expect(202).header("location").to_owned()
 }
 
 /// A request that carries bytes of a blob.
 pub(crate) fn carrying(method: &str, target: impl Into<String>, bytes: &[u8]) -> Call {
-    Call::new(method, target)
-        .with("content-type", "application/octet-stream")
-        .sized(bytes)
+    Call::new(method, target).with("content-type", "application/octet-stream").sized(bytes)
 }
 
 /// A request that carries the bytes `start..end` of a blob, as `Content-Range` says.
@@ -94,14 +87,8 @@ pub(crate) async fn push(client: &Client, repository: &str, blob: &Blob, way: Wa
         answer.header("location").clone_into(&mut location);
         start = end;
     }
-    let rest = if way == Way::PostPut {
-        bytes.as_slice()
-    } else {
-        &[]
-    };
-    client
-        .send(carrying("PUT", with_digest(&location, digest), rest))
-        .await
+    let rest = if way == Way::PostPut { bytes.as_slice() } else { &[] };
+    client.send(carrying("PUT", with_digest(&location, digest), rest)).await
 }
 
 /// Pushes a blob and checks the answer.

@@ -1,0 +1,59 @@
+//! Manifests that refer to another one, their subject.
+
+use roadstead_model::{Digest, ManifestId, RepositoryId};
+
+use crate::{Conn, Result};
+
+/// A manifest that refers to another.
+#[derive(Clone, Debug)]
+pub struct Referrer {
+    /// The row, which is also the order of lists.
+    pub id: ManifestId,
+    /// The digest.
+    pub digest: String,
+    /// The media type.
+    pub media_type: String,
+    /// The length in bytes.
+    pub size: i64,
+    /// The artifact type, if it has one.
+    pub artifact_type: Option<String>,
+    /// The annotations as JSON, if it has some.
+    pub annotations: Option<String>,
+}
+
+type ReferrerRow = (i64, String, String, i64, Option<String>, Option<String>);
+
+/// Up to `limit` manifests of the repository that refer to `subject`, with ids above `after`.
+pub async fn list(
+    conn: &mut Conn,
+    repository: RepositoryId,
+    subject: &Digest,
+    artifact_type: Option<&str>,
+    after: ManifestId,
+    limit: i64,
+) -> Result<Vec<Referrer>> {
+    let mut query = conn
+        .query(
+            "SELECT id, digest, media_type, size, artifact_type, annotations FROM manifest
+             WHERE repo_id = $1 AND subject_digest = $2 AND id > $3",
+        )
+        .bind(repository.0)
+        .bind(subject.as_str())
+        .bind(after.0);
+    if let Some(artifact_type) = artifact_type {
+        query = query.push(" AND artifact_type = ").push_bind(artifact_type);
+    }
+    let rows: Vec<ReferrerRow> =
+        query.push(" ORDER BY id LIMIT ").push_bind(limit).fetch_all().await?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, digest, media_type, size, artifact_type, annotations)| Referrer {
+            id: ManifestId(id),
+            digest,
+            media_type,
+            size,
+            artifact_type,
+            annotations,
+        })
+        .collect())
+}
