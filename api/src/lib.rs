@@ -1,7 +1,7 @@
 //! The administration API, `/api/v2.0`, in Harbor's wire format.
 //!
 //! One file per resource: its types, its handlers, its routes. Every route states the permission
-//! it needs where it is registered, and [`guard`] checks it before the handler runs.
+//! it needs where it is registered, and `guard` checks it before the handler runs.
 
 mod failure;
 mod guard;

@@ -359,6 +359,10 @@ impl Drop for SmallDisk {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_pushes_and_goes_on_serving() {
+    if std::env::var_os("ROADSTEAD_TEST_QUICK").is_some() {
+        println!("left out of the short run: mounting a small file system needs root");
+        return;
+    }
     let disk = SmallDisk::mount(64);
     let server = Setup::new().data(&disk.0.path().join("data")).start();
     let admin = server.admin();

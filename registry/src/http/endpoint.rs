@@ -212,4 +212,74 @@ mod tests {
             assert!(Endpoint::parse(path).is_err(), "{path}");
         }
     }
+
+    /// The path of an endpoint, written from its parts.
+    fn written(endpoint: &Endpoint) -> String {
+        match endpoint {
+            Endpoint::Base => "/v2/".to_owned(),
+            Endpoint::Catalog => "/v2/_catalog".to_owned(),
+            Endpoint::Tags(name) => format!("/v2/{name}/tags/list"),
+            Endpoint::Manifest(name, reference) => format!("/v2/{name}/manifests/{reference}"),
+            Endpoint::Blob(name, digest) => format!("/v2/{name}/blobs/{digest}"),
+            Endpoint::Uploads(name) => format!("/v2/{name}/blobs/uploads/"),
+            Endpoint::Upload(name, id) => {
+                let id = id.map_or_else(|| "?".to_owned(), |id| id.to_string());
+                format!("/v2/{name}/blobs/uploads/{id}")
+            }
+            Endpoint::Referrers(name, digest) => format!("/v2/{name}/referrers/{digest}"),
+        }
+    }
+
+    #[test]
+    fn what_is_authorised_is_what_the_path_says_and_nothing_else() {
+        const PIECES: [&str; 24] = [
+            "/",
+            "/",
+            "/",
+            "a",
+            "b-c",
+            "blobs",
+            "uploads",
+            "manifests",
+            "tags",
+            "list",
+            "referrers",
+            "_catalog",
+            "v2",
+            "..",
+            ".",
+            "%2e",
+            "%2f",
+            "%00",
+            "latest",
+            "A",
+            "//",
+            "%25",
+            "\u{430}",
+            DIGEST,
+        ];
+        let mut state: u64 = 0x5eed;
+        let mut next = move |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        let mut accepted = 0;
+        for _ in 0..100_000 {
+            let mut path = String::from("/v2/");
+            for _ in 0..next(9) {
+                path.push_str(PIECES[next(PIECES.len())]);
+            }
+            let Ok(endpoint) = Endpoint::parse(&path) else { continue };
+            accepted += 1;
+            // Nothing of the path is left out, and nothing was added.
+            let decoded = percent_decode_str(&path).decode_utf8().unwrap();
+            let written = written(&endpoint);
+            let same = match &endpoint {
+                Endpoint::Upload(_, None) => decoded.starts_with(written.trim_end_matches('?')),
+                _ => decoded.trim_end_matches('/') == written.trim_end_matches('/'),
+            };
+            assert!(same, "{path:?} was read as {endpoint:?}");
+        }
+        assert!(accepted > 500, "too few paths mean anything: {accepted}");
+    }
 }

@@ -8,7 +8,7 @@ use crate::{Conn, Result, Tx};
 /// Notes which blobs of its repository a manifest holds.
 ///
 /// # Errors
-/// [`Error::Reference`] when one is not linked there any more.
+/// [`Error::Reference`](crate::Error::Reference) when one is not linked there any more.
 pub async fn hold_blobs(
     tx: &mut Tx,
     repository: RepositoryId,
