@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use roadstead_storage::{Blobs, Staged};
+use roadstead_storage::{Blobs, Error as StorageError, Staged};
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
@@ -48,22 +48,26 @@ pub(crate) enum Received {
 }
 
 /// The key, either at hand or on a thread that is writing a batch to it.
-enum Pen {
-    Idle(Box<Staged>),
-    Writing(JoinHandle<roadstead_storage::Result<Staged>>),
+struct Pen {
+    idle: Option<Box<Staged>>,
+    writing: Option<JoinHandle<roadstead_storage::Result<Staged>>>,
 }
 
 impl Pen {
-    async fn put_down(self) -> Result<Staged> {
-        match self {
-            Self::Idle(staged) => Ok(*staged),
-            Self::Writing(task) => Ok(task.await??),
+    /// Waits for the batch that is being written.
+    async fn put_down(&mut self) -> Result<Box<Staged>> {
+        if let Some(task) = self.writing.take() {
+            self.idle = Some(Box::new(task.await??));
         }
+        let broken = || std::io::Error::other("an earlier write failed");
+        let missing = || StorageError::Io { what: "write a blob".to_owned(), source: broken() };
+        Ok(self.idle.take().ok_or_else(missing)?)
     }
 
-    async fn write(self, batch: Vec<Bytes>) -> Result<Self> {
+    async fn write(&mut self, batch: Vec<Bytes>) -> Result<()> {
         let staged = self.put_down().await?;
-        Ok(Self::Writing(tokio::spawn(staged.write(batch))))
+        self.writing = Some(tokio::spawn(staged.write(batch)));
+        Ok(())
     }
 }
 
@@ -74,10 +78,26 @@ impl Pen {
 pub(crate) async fn receive(
     blobs: &Blobs,
     staged: Staged,
-    mut body: impl Bodies,
+    body: impl Bodies,
     expected: Option<u64>,
 ) -> Result<Received> {
-    let mut pen = Pen::Idle(Box::new(staged));
+    let mut pen = Pen { idle: Some(Box::new(staged)), writing: None };
+    let outcome = pump(blobs, &mut pen, body, expected).await;
+    // Whatever happened, no write may be left running: the next writer's bytes go to its place.
+    let staged = pen.put_down().await;
+    Ok(match outcome? {
+        None => Received::Whole(*staged?),
+        Some(cut) => Received::Cut(*staged?, cut),
+    })
+}
+
+/// Moves the body to the pen; says how it broke off, if it did.
+async fn pump(
+    blobs: &Blobs,
+    pen: &mut Pen,
+    mut body: impl Bodies,
+    expected: Option<u64>,
+) -> Result<Option<Cut>> {
     let (mut batch, mut batched, mut total, mut checked) = (Vec::new(), 0, 0_u64, 0_u64);
     let cut = loop {
         match body.piece().await {
@@ -93,7 +113,7 @@ pub(crate) async fn receive(
             return Err(wrong_length(total, expected));
         }
         if batched >= BATCH {
-            pen = pen.write(std::mem::take(&mut batch)).await?;
+            pen.write(std::mem::take(&mut batch)).await?;
             batched = 0;
         }
         if total - checked >= SPACE_CHECK {
@@ -101,17 +121,49 @@ pub(crate) async fn receive(
             checked = total;
         }
     };
-    let staged = pen.write(batch).await?.put_down().await?;
-    match cut {
-        Some(cut) => Ok(Received::Cut(staged, cut)),
-        None if expected.is_some_and(|expected| total != expected) => {
-            Err(wrong_length(total, expected))
-        }
-        None => Ok(Received::Whole(staged)),
+    pen.write(batch).await?;
+    if cut.is_none() && expected.is_some_and(|expected| total != expected) {
+        return Err(wrong_length(total, expected));
     }
+    Ok(cut)
 }
 
 fn wrong_length(total: u64, expected: Option<u64>) -> Error {
     let expected = expected.unwrap_or_default();
     Error::SizeInvalid(format!("{expected} bytes were announced and {total} arrived"))
+}
+
+#[cfg(test)]
+mod tests {
+    use roadstead_model::{Algorithm, ObjectKey};
+    use roadstead_storage::ContentHash;
+
+    use super::*;
+
+    struct Pieces(Vec<Bytes>);
+
+    impl Bodies for Pieces {
+        async fn piece(&mut self) -> Option<Result<Bytes, Cut>> {
+            (!self.0.is_empty()).then(|| Ok(self.0.remove(0)))
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_refused_body_leaves_no_write_running_behind_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(directory.path().join("blobs")).await.unwrap();
+        let hash = ContentHash::new(Algorithm::Sha256);
+        for _ in 0..200 {
+            let key = ObjectKey::fresh();
+            let staged = blobs.stage(&key, 0, hash.clone()).await.unwrap();
+            // A batch that is being written while the byte too many arrives.
+            let body = Pieces(vec![Bytes::from(vec![1; BATCH]), Bytes::from_static(b"x")]);
+            let expected = Some(BATCH as u64);
+            let refused = receive(&blobs, staged, body, expected).await;
+            assert!(matches!(refused, Err(Error::SizeInvalid(_))));
+            drop(blobs.stage(&key, 0, hash.clone()).await.unwrap());
+            tokio::task::yield_now().await;
+            assert_eq!(blobs.size(&key).await.unwrap(), Some(0), "an old write came late");
+        }
+    }
 }
