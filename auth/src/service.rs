@@ -10,6 +10,10 @@ use crate::error::Result;
 use crate::scope::Scope;
 use crate::token::{Access, Claims, LIFETIME};
 
+/// How many bytes the entries of a token may take, and about how many each takes.
+const LARGEST_ACCESS: usize = 8 << 10;
+const ENTRY: usize = 100;
+
 /// The answer of the token service (distribution's token and OAuth2 documents).
 #[derive(Debug, Serialize)]
 pub(crate) struct TokenAnswer {
@@ -42,6 +46,15 @@ impl Auth {
         let now = self.clock.now();
         let epoch = caller.principal.as_ref().map_or(0, |principal| principal.epoch);
         let granted = access.iter().map(text).collect::<Vec<_>>().join(" ");
+        // What was refused needs no place in the token, which proxies want to be small.
+        let mut room = LARGEST_ACCESS;
+        access.retain(|access| {
+            if access.actions.is_empty() {
+                return false;
+            }
+            room = room.saturating_sub(ENTRY + access.name.len());
+            room > 0
+        });
         let token = self.keys.sign(&Claims::new(caller.name(), caller.id(), epoch, access, now))?;
         Ok(TokenAnswer {
             access_token: token.clone(),

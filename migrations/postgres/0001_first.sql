@@ -91,6 +91,7 @@ CREATE TABLE manifest (
     repo_id BIGINT NOT NULL REFERENCES repository (id),
     digest TEXT COLLATE "C" NOT NULL,
     media_type TEXT COLLATE "C" NOT NULL,
+    is_index BOOLEAN NOT NULL,
     bytes BYTEA NOT NULL,
     size BIGINT NOT NULL,
     depth BIGINT NOT NULL DEFAULT 0,
@@ -124,6 +125,7 @@ CREATE TABLE manifest_missing (
     manifest_id BIGINT NOT NULL REFERENCES manifest (id) ON DELETE CASCADE,
     repo_id BIGINT NOT NULL,
     digest TEXT COLLATE "C" NOT NULL,
+    size BIGINT NOT NULL,
     PRIMARY KEY (manifest_id, digest)
 );
 CREATE INDEX manifest_missing_by_digest ON manifest_missing (repo_id, digest);

@@ -91,6 +91,7 @@ CREATE TABLE manifest (
     repo_id INTEGER NOT NULL REFERENCES repository (id),
     digest TEXT NOT NULL,
     media_type TEXT NOT NULL,
+    is_index INTEGER NOT NULL,
     bytes BLOB NOT NULL,
     size INTEGER NOT NULL,
     depth INTEGER NOT NULL DEFAULT 0,
@@ -124,6 +125,7 @@ CREATE TABLE manifest_missing (
     manifest_id INTEGER NOT NULL REFERENCES manifest (id) ON DELETE CASCADE,
     repo_id INTEGER NOT NULL,
     digest TEXT NOT NULL,
+    size INTEGER NOT NULL,
     PRIMARY KEY (manifest_id, digest)
 ) STRICT;
 CREATE INDEX manifest_missing_by_digest ON manifest_missing (repo_id, digest);

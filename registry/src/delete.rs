@@ -1,4 +1,4 @@
-//! Deleting tags, manifests and links. Bytes go later, when nothing can need them.
+//! Deleting tags, manifests and links. What lost a reference is queued for collection.
 
 use roadstead_auth::Grant;
 use roadstead_model::{Digest, Reference, RepositoryId, Tag};

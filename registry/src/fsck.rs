@@ -13,8 +13,9 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::manifest::Manifest;
 
-/// How many rows are read at once.
+/// How many rows are read at once; manifests come with their bytes.
 const BATCH: i64 = 200;
+const MANIFEST_BATCH: i64 = 8;
 
 /// What was looked at, and what is wrong.
 #[derive(Debug, Default, Serialize)]
@@ -68,7 +69,7 @@ async fn manifests(db: &Db, report: &mut Report) -> Result<()> {
     let mut after = ManifestId(0);
     loop {
         let mut conn = db.snapshot().await?;
-        let claims = manifest::walk(&mut conn, after, BATCH).await?;
+        let claims = manifest::walk(&mut conn, after, MANIFEST_BATCH).await?;
         let Some(last) = claims.last() else {
             return Ok(());
         };

@@ -87,7 +87,8 @@ impl Registry {
 
     /// Whether a blob should be hashed while it is served whole.
     pub(crate) fn wants_verification(&self, found: &Blob) -> bool {
-        found.verified_at.after(self.limits.verify_after) < self.clock.now()
+        found.state != State::Ok
+            || found.verified_at.after(self.limits.verify_after) < self.clock.now()
     }
 
     /// Notes what a read of a blob found. The reader has its answer already, so trouble here is

@@ -14,7 +14,7 @@ use roadstead_storage::{Error as StorageError, Tx};
 use crate::Registry;
 use crate::audit::{self, Change};
 use crate::error::{Error, Result};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Named};
 use crate::upload::repository_of;
 
 /// What a tag must name before it is written (RFC 9110, section 13).
@@ -54,7 +54,7 @@ struct Resolved {
     blobs: BTreeSet<BlobId>,
     children: BTreeSet<ManifestId>,
     /// Allowed to be missing.
-    missing: Vec<Digest>,
+    missing: Vec<Named>,
     depth: i64,
 }
 
@@ -116,6 +116,7 @@ impl Registry {
         let new = NewManifest {
             digest,
             media_type: &read.media_type,
+            is_index: read.is_index,
             bytes,
             depth: resolved.depth,
             subject: read.subject.as_ref(),
@@ -129,7 +130,7 @@ impl Registry {
             return Ok((id, false));
         };
         hold(tx, repository, id, &resolved).await?;
-        held::resolve_missing(tx, repository, id, digest).await?;
+        held::adopt(tx, repository, id, digest, bytes.len() as u64).await?;
         let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
         rows::count_in_project(tx, repository, size).await?;
         Ok((id, true))
@@ -163,7 +164,7 @@ impl Registry {
             } else {
                 let list =
                     if named.optional || sparse { &mut resolved.missing } else { &mut unknown };
-                list.push(named.digest.clone());
+                list.push(named.clone());
                 continue;
             };
             if size != named.size {
@@ -174,7 +175,8 @@ impl Registry {
             }
         }
         if !unknown.is_empty() {
-            return Err(Error::ReferencesMissing(unknown));
+            let digests = unknown.into_iter().map(|named| named.digest).collect();
+            return Err(Error::ReferencesMissing(digests));
         }
         if resolved.depth > self.limits.manifest_depth {
             let most = self.limits.manifest_depth;
@@ -211,8 +213,8 @@ async fn hold(
         // Collected since it was resolved; the client's next attempt is told what is missing.
         return Err(StorageError::Reference.into());
     }
-    for digest in &resolved.missing {
-        held::note_missing(tx, repository, id, digest).await?;
+    for named in &resolved.missing {
+        held::note_missing(tx, repository, id, &named.digest, named.size).await?;
     }
     Ok(())
 }

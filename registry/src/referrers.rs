@@ -5,15 +5,18 @@
 
 use roadstead_auth::Grant;
 use roadstead_model::{Digest, ManifestId};
-use roadstead_storage::tables::referrer::{self, Referrer};
+use roadstead_storage::tables::referrer::{self, Referrer, Weight};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::Registry;
 use crate::error::Result;
 
-/// How many rows are read at once.
-const BATCH: i64 = 256;
+/// The most referrers of a page.
+const MOST: usize = 10_000;
+
+/// About how many bytes a descriptor takes without its texts.
+const DESCRIPTOR: usize = 256;
 
 /// The descriptor of a referrer.
 #[derive(Debug, Serialize)]
@@ -50,36 +53,30 @@ impl Registry {
         let Some(repository) = grant.repository() else {
             return Ok(Referrers::default());
         };
-        let most = n.unwrap_or(usize::MAX);
-        let mut conn = self.db.read().await?;
-        let (mut page, mut bytes, mut last) = (Referrers::default(), 0, after);
-        loop {
-            let rows =
-                referrer::list(&mut conn, repository, subject, artifact_type, last, BATCH).await?;
-            if rows.is_empty() {
-                return Ok(page);
-            }
-            for row in rows {
-                let weight = weight(&row);
-                let full = page.descriptors.len() >= most
-                    || bytes + weight > self.limits.referrers_page_bytes;
-                // One that is larger than a page stands alone on it.
-                if full && (most == 0 || !page.descriptors.is_empty()) {
-                    page.next = (most > 0).then_some(last);
-                    return Ok(page);
-                }
-                bytes += weight;
-                last = row.id;
-                page.descriptors.push(descriptor(row));
-            }
+        let most = n.unwrap_or(MOST).min(MOST);
+        if most == 0 {
+            return Ok(Referrers::default());
         }
+        let mut conn = self.db.read().await?;
+        let limit = i64::try_from(most).unwrap_or(i64::MAX - 1) + 1;
+        let found =
+            referrer::weights(&mut conn, repository, subject, artifact_type, after, limit).await?;
+        let fitting = self.fitting(&found, most);
+        let ids: Vec<ManifestId> = found[..fitting].iter().map(|weight| weight.id).collect();
+        let next = ids.last().copied().filter(|_| fitting < found.len());
+        let rows = referrer::list(&mut conn, &ids).await?;
+        Ok(Referrers { descriptors: rows.into_iter().map(descriptor).collect(), next })
     }
-}
 
-/// About how many bytes a descriptor takes as JSON.
-fn weight(row: &Referrer) -> usize {
-    256 + row.annotations.as_ref().map_or(0, String::len)
-        + row.artifact_type.as_ref().map_or(0, String::len)
+    /// How many of them fit on a page; one that is larger than a page stands alone on it.
+    fn fitting(&self, found: &[Weight], most: usize) -> usize {
+        let mut bytes = 0;
+        let fits = |weight: &&Weight| {
+            bytes += DESCRIPTOR + weight.characters;
+            bytes <= self.limits.referrers_page_bytes
+        };
+        found.iter().take(most).take_while(fits).count().max(1).min(found.len())
+    }
 }
 
 fn descriptor(row: Referrer) -> Descriptor {

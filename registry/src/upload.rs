@@ -58,6 +58,15 @@ struct Session {
     owner: Owner,
 }
 
+/// A task that ends with this.
+struct KeepAlive(tokio::task::JoinHandle<()>);
+
+impl Drop for KeepAlive {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Session {
     fn progress(&self) -> Progress {
         Progress { id: self.row.id, received: self.row.received }
@@ -104,6 +113,7 @@ impl Registry {
     /// Cancels a session.
     pub(crate) async fn cancel_upload(&self, grant: &Grant, id: UploadId) -> Result<()> {
         let session = self.session(grant, id).await?.ok_or(Error::UploadUnknown)?;
+        let _writing = self.sessions.enter(id).ok_or(Error::UploadBusy(session.progress()))?;
         self.abandon(&session).await
     }
 
@@ -159,15 +169,48 @@ impl Registry {
         expected: Option<u64>,
     ) -> Result<Received> {
         let row = &session.row;
-        let hash = self.hash_of(row, algorithm).await?;
-        let staged = self.blobs.stage(&row.key, row.received, hash.clone()).await?;
+        let opened = async {
+            let hash = self.hash_of(row, algorithm).await?;
+            Ok::<_, Error>(self.blobs.stage(&row.key, row.received, hash).await?)
+        };
+        let staged = match opened.await {
+            Err(Error::Storage(error @ StorageError::Damaged { .. })) => {
+                // What was acknowledged is gone; the client has to begin again.
+                tracing::error!(%error, "an upload session lost its bytes");
+                self.abandon(session).await?;
+                return Err(Error::UploadUnknown);
+            }
+            opened => opened?,
+        };
+        let alive = self.keep_alive(row.id);
         let received = receive(&self.blobs, staged, body, expected).await;
+        drop(alive);
         if received.is_err()
-            && let Err(error) = self.blobs.stage(&row.key, row.received, hash).await
+            && let Err(error) = self.blobs.cut(&row.key, row.received).await
         {
             tracing::warn!(%error, key = %row.key, "the bytes of a failed write stay for now");
         }
         received
+    }
+
+    /// Moves a session's end on while its bytes arrive, until dropped.
+    fn keep_alive(&self, id: UploadId) -> KeepAlive {
+        let (registry, expiry) = (self.clone(), self.limits.upload_expiry);
+        let task = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(expiry / 4).await;
+                let extended = async {
+                    let mut tx = registry.db.begin().await?;
+                    let expires_at = registry.clock.now().after(expiry);
+                    upload::extend(&mut tx, id, expires_at).await?;
+                    tx.commit().await
+                };
+                if let Err(error) = extended.await {
+                    tracing::warn!(%error, upload = %id, "a session could not be extended");
+                }
+            }
+        });
+        KeepAlive(task)
     }
 
     /// Appends a chunk (with a range: all of it or nothing) or a stream (whatever arrives).

@@ -1,6 +1,8 @@
 //! Accepting connections and serving HTTP/1.1 and HTTP/2 on them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -109,11 +111,28 @@ async fn http(
         .keep_alive_interval(HEAD_TIMEOUT)
         .max_header_list_size(LARGEST_HEAD)
         .max_concurrent_streams(MOST_STREAMS);
+    let begun = Arc::new(AtomicBool::new(false));
+    let begins = begun.clone();
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        begins.store(true, Ordering::Relaxed);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer));
         router.clone().oneshot(request)
     });
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    watcher.watch(connection.into_owned()).await.map_err(|error| anyhow::anyhow!("{error}"))
+    tokio::select! {
+        served = watcher.watch(connection.into_owned()) => {
+            served.map_err(|error| anyhow::anyhow!("{error}"))
+        }
+        () = silence(&begun) => Err(anyhow::anyhow!("no request came in time")),
+    }
+}
+
+/// Ends when a connection has brought no request for as long as a request's head may take: which
+/// protocol it speaks is looked at before any other limit applies.
+async fn silence(begun: &AtomicBool) {
+    tokio::time::sleep(HEAD_TIMEOUT).await;
+    if begun.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
 }

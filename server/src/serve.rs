@@ -38,6 +38,7 @@ struct Parts {
 
 /// Runs the server until it is told to stop.
 pub(crate) async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
+    raise_file_limit();
     let data_dir = DataDir::take(&config.data_dir)?;
     let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
     // Bound before anything is made, so that a taken port leaves nothing behind.
@@ -78,6 +79,16 @@ pub(crate) async fn run(mut config: Config) -> anyhow::Result<ExitCode> {
     worker.await?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Every connection and every blob being served is an open file; shells allow few by default.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
 }
 
 async fn open(config: &Config, data_dir: &DataDir) -> anyhow::Result<Parts> {

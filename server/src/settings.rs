@@ -49,8 +49,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("sparse_images", "false", "accept images whose blobs were not pushed"),
     setting("upload_expiry", "24h", "how long an upload session lives after its last bytes"),
     setting("body_idle_timeout", "60s", "how long a client may send nothing inside of a body"),
-    setting("blob_lease", "24h", "how long a pushed blob stays without a manifest that names it"),
-    setting("deletion_grace", "24h", "how long bytes stay after nothing refers to them any more"),
+    setting("blob_lease", "24h", "how long a pushed blob is promised to stay without a manifest"),
+    setting(
+        "deletion_grace",
+        "24h",
+        "how long the bytes of closed uploads and replaced objects stay",
+    ),
     setting(
         "verify_after",
         "24h",

@@ -10,6 +10,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, SqliteConnection};
@@ -17,8 +18,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use crate::error::{Error, Result};
 
-/// How many transactions share a commit at most, so that the first does not wait for ever.
+/// How many transactions share a commit at most, and how long the first of them waits for it.
 const LARGEST_GROUP: usize = 128;
+const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
 pub(crate) struct Writer {
     options: SqliteConnectOptions,
@@ -31,13 +33,23 @@ struct Group {
     /// None after a failure, until the next caller connects again.
     connection: Option<SqliteConnection>,
     open: bool,
+    /// Transactions since BEGIN, those that were rolled back included.
+    members: usize,
+    /// When the first of those that wait for the commit began to.
+    waiting_since: Option<Instant>,
     committed: Vec<oneshot::Sender<Result<()>>>,
 }
 
 impl Writer {
     pub(crate) async fn open(options: SqliteConnectOptions) -> Result<Arc<Self>> {
         let connection = options.connect().await?;
-        let group = Group { connection: Some(connection), open: false, committed: Vec::new() };
+        let group = Group {
+            connection: Some(connection),
+            open: false,
+            members: 0,
+            waiting_since: None,
+            committed: Vec::new(),
+        };
         Ok(Arc::new(Self {
             options,
             group: Arc::new(Mutex::new(group)),
@@ -66,7 +78,8 @@ impl Writer {
 
     /// True when somebody else will take the connection next and can commit the group.
     fn has_successor(&self, group: &Group) -> bool {
-        self.waiting.load(Ordering::SeqCst) > 0 && group.committed.len() < LARGEST_GROUP
+        let patient = group.waiting_since.is_none_or(|since| since.elapsed() < LONGEST_WAIT);
+        self.waiting.load(Ordering::SeqCst) > 0 && group.members < LARGEST_GROUP && patient
     }
 }
 
@@ -79,6 +92,7 @@ impl Group {
             self.run("BEGIN IMMEDIATE").await?;
             self.open = true;
         }
+        self.members += 1;
         self.run("SAVEPOINT caller").await
     }
 
@@ -93,7 +107,7 @@ impl Group {
     async fn flush(&mut self) {
         match self.run("COMMIT").await {
             Ok(()) => {
-                self.open = false;
+                self.close();
                 for caller in self.committed.drain(..) {
                     // A caller that has gone away needs no answer.
                     let _ = caller.send(Ok(()));
@@ -115,7 +129,13 @@ impl Group {
         }
         // Closing rolls back what is open.
         self.connection = None;
+        self.close();
+    }
+
+    fn close(&mut self) {
         self.open = false;
+        self.members = 0;
+        self.waiting_since = None;
     }
 }
 
@@ -139,6 +159,7 @@ impl WriterTx {
                 return group.fail(&error);
             }
             group.committed.push(sender);
+            group.waiting_since.get_or_insert_with(Instant::now);
             if !writer.has_successor(&group) {
                 group.flush().await;
             }
@@ -285,5 +306,30 @@ mod tests {
         set(&mut after, "after").await;
         after.commit().await.unwrap();
         assert_eq!(count(&db).await, 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_commit_does_not_wait_for_a_queue_of_rollbacks_to_end() {
+        let (_directory, db) = database().await;
+        let others: Vec<_> = (0..40)
+            .map(|_| {
+                let db = db.clone();
+                tokio::spawn(async move {
+                    loop {
+                        drop(db.begin().await.unwrap());
+                    }
+                })
+            })
+            .collect();
+        for n in 0..20 {
+            let written = async {
+                let mut tx = db.begin().await.unwrap();
+                set(&mut tx, &format!("kept {n}")).await;
+                tx.commit().await.unwrap();
+            };
+            tokio::time::timeout(Duration::from_secs(2), written).await.expect("a commit in time");
+        }
+        others.iter().for_each(tokio::task::JoinHandle::abort);
+        assert_eq!(count(&db).await, 20);
     }
 }

@@ -245,6 +245,17 @@ async fn a_token_allows_what_was_asked_and_allowed_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_for_many_repositories_is_one_that_the_registry_takes() {
+    let (server, callers) = two_projects().await;
+    let many = (0..64).map(|n| format!("&scope=repository:open/{n}{}:pull", "x".repeat(180)));
+    let scopes: Vec<String> = many.collect();
+    let query = format!("&scope=repository:open/app:pull{}", scopes.concat());
+    let (wide, _) = token(&callers[2].1, &query).await;
+    assert!(wide.len() < 16 << 10, "{} bytes", wide.len());
+    assert_eq!(with_token(&server, &wide, "GET", "/v2/open/app/manifests/v1").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_mounts_from_nowhere_that_it_does_not_name() {
     let (server, callers) = two_projects().await;
     let alice = &callers[2].1;

@@ -392,3 +392,56 @@ async fn a_full_disk_refuses_pushes_and_goes_on_serving() {
     }
     assert_no_panic(&server);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_annotations_make_small_pages_of_referrers() {
+    let server = Setup::new().start();
+    let admin = server.admin();
+    let start = with_config(&admin).await;
+    let subject = descriptor(MANIFEST, b"a subject that need not exist");
+    for n in 0..12 {
+        let text = "x".repeat(3_800_000);
+        let manifest =
+            format!("{start},\"subject\":{subject},\"annotations\":{{\"n{n}\":\"{text}\"}}}}");
+        let digest = sha256(manifest.as_bytes());
+        let answer = admin.put_manifest("library/hostile", &digest, MANIFEST, manifest).await;
+        assert_eq!(answer.status(), 201);
+    }
+    let before = server.peak_memory();
+    let mut next = format!("/v2/library/hostile/referrers/{}", subject["digest"].as_str().unwrap());
+    for page in 1.. {
+        let answer = server.nobody().get(&next).await;
+        let link = answer.headers().get("link").map(|link| link.to_str().unwrap().to_owned());
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(body["manifests"].as_array().unwrap().len(), 1);
+        let Some(link) = link else {
+            assert_eq!(page, 12);
+            break;
+        };
+        next = link.trim_start_matches('<').split('>').next().unwrap().to_owned();
+    }
+    let grown = server.peak_memory() - before;
+    assert!(grown < 2 * BOUND, "memory grew by {} MiB", grown / MIB);
+}
+
+#[test]
+fn connections_that_bring_no_request_are_closed() {
+    if std::env::var_os("ROADSTEAD_TEST_QUICK").is_some() {
+        println!("left out of the short run: takes half a minute");
+        return;
+    }
+    let server = Setup::new().start();
+    let silent: Vec<TcpStream> = [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\n", b"GET /v2/ HT"]
+        .into_iter()
+        .map(|bytes| {
+            let mut stream = TcpStream::connect(server.address()).unwrap();
+            stream.write_all(bytes).unwrap();
+            stream
+        })
+        .collect();
+    for mut stream in silent {
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).expect("the server closes the connection");
+    }
+}

@@ -194,19 +194,57 @@ async fn a_push_heals_a_blob_whose_bytes_are_gone_or_cut() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn flipped_bytes_are_never_served_as_a_whole() {
-    let mut server = Setup::new().env("ROADSTEAD_VERIFY_AFTER", "0s").start();
+    let mut server = Setup::new().env("ROADSTEAD_VERIFY_AFTER", "1s").start();
     let admin = server.admin();
     let blob = random_bytes(&mut rng(), 2_000_000);
     let digest = admin.push_blob("library/flip", &blob).await;
     let path = format!("/v2/library/flip/blobs/{digest}");
     assert_eq!(admin.get(&path).await.bytes().await.unwrap(), blob);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     let file = std::fs::File::options().write(true).open(only_object(&server)).unwrap();
     file.write_all_at(&[!blob[1_000_000]], 1_000_000).unwrap();
-    let answer = admin.get(&path).await;
-    assert!(answer.bytes().await.is_err(), "a damaged blob was served to its end");
+    // However often it is asked for, in whole or in part, and however young its last check is.
+    for range in [None, None, Some("bytes=999990-1000010"), None] {
+        let request = admin.send("GET", &path);
+        let request =
+            range.map_or(admin.send("GET", &path), |range| request.header("range", range));
+        let answer = request.send().await.unwrap();
+        assert!(answer.bytes().await.is_err(), "a damaged blob was served to its end");
+    }
     assert_eq!(admin.head(&path).await.status(), 404, "whoever could push is asked to");
     assert_eq!(admin.push_blob("library/flip", &blob).await, digest);
     assert_eq!(admin.get(&path).await.bytes().await.unwrap(), blob);
     server.assert_clean(&["--deep"]);
     server.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_lives_as_long_as_its_bytes_arrive() {
+    let server = Setup::new()
+        .env("ROADSTEAD_UPLOAD_EXPIRY", "1s")
+        .env("ROADSTEAD_JOB_INTERVAL", "100ms")
+        .start();
+    let admin = server.admin();
+    let location = admin.start_upload("library/slow").await;
+    let pieces = futures_util::stream::unfold(0, |n| async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        (n < 10).then(|| (Ok::<_, std::io::Error>(bytes::Bytes::from_static(b"piece")), n + 1))
+    });
+    let url = with_query(&location, &format!("digest={}", sha256("piece".repeat(10).as_bytes())));
+    let request = admin.send("PUT", &url).body(reqwest::Body::wrap_stream(pieces));
+    assert_eq!(request.send().await.unwrap().status(), 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_whose_bytes_are_gone_is_told_to_begin_again() {
+    let server = Setup::new().start();
+    let admin = server.admin();
+    for method in ["PATCH", "PUT"] {
+        let location = admin.start_upload("library/gone").await;
+        admin.send("PATCH", &location).body("some bytes").send().await.unwrap();
+        std::fs::remove_file(only_object(&server)).unwrap();
+        let url = with_query(&location, &format!("digest={}", sha256(b"x")));
+        let answer = admin.send(method, &url).body("more").send().await.unwrap();
+        assert_eq!(error_code(answer).await, "BLOB_UPLOAD_UNKNOWN");
+    }
 }

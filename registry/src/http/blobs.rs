@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use roadstead_auth::Grant;
 use roadstead_model::Digest;
-use roadstead_storage::tables::blob::Blob;
+use roadstead_storage::tables::blob::{Blob, State};
 
 use super::failure::Failure;
 use super::range::{Ranges, Span};
@@ -57,6 +57,8 @@ pub(super) async fn get(
 /// Range has a meaning for GET only, and only while `If-Range` agrees.
 fn ranges(headers: &HeaderMap, blob: &Blob) -> Ranges {
     let range = headers.get(RANGE).and_then(|range| range.to_str().ok());
+    // A part of a blob that was found damaged cannot be checked; the whole can.
+    let range = range.filter(|_| blob.state == State::Ok);
     match range {
         Some(range) if conditions::range_applies(headers, blob.digest.as_str()) => {
             Ranges::parse(range, blob.size)

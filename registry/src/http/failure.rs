@@ -150,7 +150,10 @@ impl From<Error> for Failure {
             Error::Precondition(_) | Error::Immutable(_) => {
                 (S::PRECONDITION_FAILED, OciCode::Denied)
             }
-            Error::ManifestHeld(_) | Error::BlobHeld(_) => (S::METHOD_NOT_ALLOWED, OciCode::Denied),
+            Error::ManifestHeld(_) | Error::BlobHeld(_) => {
+                let held = Self::new(S::METHOD_NOT_ALLOWED, OciCode::Denied, error.to_string());
+                return held.with(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            }
             Error::BodyStalled => (S::REQUEST_TIMEOUT, OciCode::SizeInvalid),
             Error::OutOfOrder(at) => {
                 let (status, at) = (S::RANGE_NOT_SATISFIABLE, *at);

@@ -129,7 +129,12 @@ async fn single(
     let progress = wire.registry.start_upload(&grant, digest.algorithm(), announced).await?;
     // The first push to a repository makes it; the session is looked up there.
     let grant = renew(wire, &grant).await?;
-    complete(wire, grant, progress.id, digest, chunk, body).await
+    let completed = complete(wire, grant.clone(), progress.id, digest, chunk, body).await;
+    if completed.is_err() {
+        // Nobody knows this session, so nobody can go on with it. It may be gone already.
+        let _ = wire.registry.cancel_upload(&grant, progress.id).await;
+    }
+    completed
 }
 
 async fn renew(wire: &Wire, grant: &Grant) -> Result<Grant, Failure> {

@@ -75,6 +75,17 @@ impl Blobs {
         blocking(move || Staged::open(&path, offset, hash)).await
     }
 
+    /// Cuts a key that is being written back to its first `offset` bytes, if it is there.
+    pub async fn cut(&self, key: &ObjectKey, offset: u64) -> Result<()> {
+        let path = self.path(key);
+        blocking(move || match File::options().write(true).open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Error::io("open a blob for writing")(error)),
+            Ok(file) => file.set_len(offset).map_err(Error::io("cut a blob")),
+        })
+        .await
+    }
+
     /// Hashes the first `length` bytes of a key again.
     pub async fn hash(
         &self,
@@ -85,7 +96,7 @@ impl Blobs {
         let path = self.path(key);
         blocking(move || {
             use std::io::Read as _;
-            let file = File::open(&path).map_err(Error::io("open a blob"))?;
+            let file = open_object(&path)?;
             let mut rest = file.take(length);
             let (mut hash, mut buffer) = (hash, vec![0; 1 << 18]);
             loop {
@@ -129,17 +140,11 @@ impl Blobs {
         let path = self.path(key);
         let name = key.to_string();
         blocking(move || {
-            let damaged = |what: String| Error::Damaged { key: name, what };
-            let file = match File::open(&path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(damaged("it is missing".to_owned()));
-                }
-                Err(error) => return Err(Error::io("open a blob")(error)),
-            };
+            let file = open_object(&path)?;
             let found = file.metadata().map_err(Error::io("look up a blob"))?.len();
             if found != size {
-                return Err(damaged(format!("it has {found} bytes and should have {size}")));
+                let what = format!("it has {found} bytes and should have {size}");
+                return Err(Error::Damaged { key: name, what });
             }
             Ok(BlobStream::new(file, size))
         })
@@ -219,6 +224,16 @@ async fn blocking<T: Send + 'static>(
     })?
 }
 
+/// Opens an object that a row knows.
+fn open_object(path: &Path) -> Result<File> {
+    File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::Damaged { key: path.display().to_string(), what: "it is missing".to_owned() }
+        }
+        _ => Error::io("open a blob")(error),
+    })
+}
+
 fn private_directory(path: &Path) -> Result<()> {
     match fs::DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
@@ -246,7 +261,7 @@ fn check_format(root: &Path) -> Result<()> {
     }
 }
 
-fn sync_directory(path: &Path) -> Result<()> {
+pub(super) fn sync_directory(path: &Path) -> Result<()> {
     File::open(path)
         .and_then(|directory| directory.sync_all())
         .map_err(Error::io("sync a directory"))

@@ -146,7 +146,8 @@ pub async fn replace_object(
     Ok(())
 }
 
-/// Notes what a read of the object `key` found, unless another object has taken its place.
+/// Notes what a read of the object `key` found, unless another object has taken its place. Only a
+/// read that found it whole counts as a verification.
 pub async fn set_state(
     tx: &mut Tx,
     id: BlobId,
@@ -154,13 +155,16 @@ pub async fn set_state(
     state: State,
     now: Timestamp,
 ) -> Result<()> {
-    tx.query("UPDATE blob SET state = $1, verified_at = $2 WHERE id = $3 AND okey = $4")
-        .bind(state.name())
-        .bind(now.0)
-        .bind(id.0)
-        .bind(key.as_str())
-        .execute()
-        .await?;
+    tx.query(
+        "UPDATE blob SET state = $1, verified_at = CASE WHEN $1 = 'ok' THEN $2 ELSE verified_at END
+         WHERE id = $3 AND okey = $4",
+    )
+    .bind(state.name())
+    .bind(now.0)
+    .bind(id.0)
+    .bind(key.as_str())
+    .execute()
+    .await?;
     Ok(())
 }
 

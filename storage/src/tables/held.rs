@@ -46,50 +46,62 @@ pub async fn hold_children(
     .await
 }
 
-/// Notes what a sparse manifest names and its repository lacks.
+/// Notes what a manifest names and its repository lacks.
 pub async fn note_missing(
     tx: &mut Tx,
     repository: RepositoryId,
     id: ManifestId,
     digest: &Digest,
+    size: u64,
 ) -> Result<()> {
     tx.query(
-        "INSERT INTO manifest_missing (manifest_id, repo_id, digest) VALUES ($1, $2, $3)
+        "INSERT INTO manifest_missing (manifest_id, repo_id, digest, size) VALUES ($1, $2, $3, $4)
          ON CONFLICT DO NOTHING",
     )
     .bind(id.0)
     .bind(repository.0)
     .bind(digest.as_str())
+    .bind(i64::try_from(size).unwrap_or(i64::MAX))
     .execute()
     .await?;
     Ok(())
 }
 
-/// Sparse indexes that named this manifest before it was there hold it from now on.
-pub async fn resolve_missing(
+/// Indexes that named this manifest before it was there hold it from now on, whether it was
+/// missing or there as a blob.
+pub async fn adopt(
     tx: &mut Tx,
     repository: RepositoryId,
     id: ManifestId,
     digest: &Digest,
+    size: u64,
 ) -> Result<()> {
-    let resolved = tx
-        .query(
-            "INSERT INTO manifest_child (parent_id, child_id)
-             SELECT manifest_id, $1 FROM manifest_missing WHERE repo_id = $2 AND digest = $3
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(id.0)
-        .bind(repository.0)
-        .bind(digest.as_str())
-        .execute()
-        .await?;
-    if resolved > 0 {
-        tx.query("DELETE FROM manifest_missing WHERE repo_id = $1 AND digest = $2")
-            .bind(repository.0)
-            .bind(digest.as_str())
-            .execute()
-            .await?;
-    }
+    let size = i64::try_from(size).unwrap_or(i64::MAX);
+    tx.query(
+        "INSERT INTO manifest_child (parent_id, child_id)
+         SELECT m.manifest_id, $1 FROM manifest_missing m JOIN manifest p ON p.id = m.manifest_id
+         WHERE m.repo_id = $2 AND m.digest = $3 AND m.size = $4 AND p.is_index
+         UNION SELECT h.manifest_id, $1 FROM manifest_blob h
+         JOIN blob b ON b.id = h.blob_id JOIN manifest p ON p.id = h.manifest_id
+         WHERE h.repo_id = $2 AND b.digest = $3 AND p.is_index",
+    )
+    .bind(id.0)
+    .bind(repository.0)
+    .bind(digest.as_str())
+    .bind(size)
+    .execute()
+    .await?;
+    tx.query(
+        "DELETE FROM manifest_missing WHERE repo_id = $1 AND digest = $2 AND size = $3
+           AND EXISTS (SELECT 1 FROM manifest_child c
+                       WHERE c.parent_id = manifest_missing.manifest_id AND c.child_id = $4)",
+    )
+    .bind(repository.0)
+    .bind(digest.as_str())
+    .bind(size)
+    .bind(id.0)
+    .execute()
+    .await?;
     Ok(())
 }
 

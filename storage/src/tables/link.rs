@@ -57,7 +57,8 @@ async fn resolve_missing(tx: &mut Tx, repository: RepositoryId, blob: BlobId) ->
         .query(
             "INSERT INTO manifest_blob (manifest_id, repo_id, blob_id)
              SELECT m.manifest_id, m.repo_id, b.id FROM manifest_missing m
-             JOIN blob b ON b.digest = m.digest WHERE m.repo_id = $1 AND b.id = $2
+             JOIN blob b ON b.digest = m.digest AND b.size = m.size
+             WHERE m.repo_id = $1 AND b.id = $2
              ON CONFLICT DO NOTHING",
         )
         .bind(repository.0)
@@ -67,7 +68,9 @@ async fn resolve_missing(tx: &mut Tx, repository: RepositoryId, blob: BlobId) ->
     if resolved > 0 {
         tx.query(
             "DELETE FROM manifest_missing WHERE repo_id = $1
-               AND digest = (SELECT digest FROM blob WHERE id = $2)",
+               AND EXISTS (SELECT 1 FROM blob b WHERE b.id = $2
+                           AND b.digest = manifest_missing.digest
+                           AND b.size = manifest_missing.size)",
         )
         .bind(repository.0)
         .bind(blob.0)
@@ -192,7 +195,7 @@ pub async fn resolve(
     Ok(found)
 }
 
-/// A repository other than `except` that links the digest and that the principal may pull.
+/// A repository that links the digest and that the principal may pull.
 ///
 /// `everything` is for system administrators; anonymous callers pass no principal.
 pub async fn source(

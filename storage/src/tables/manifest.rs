@@ -78,6 +78,8 @@ pub struct NewManifest<'a> {
     pub digest: &'a Digest,
     /// Without parameters.
     pub media_type: &'a str,
+    /// Whether what it names may be manifests.
+    pub is_index: bool,
     /// As received.
     pub bytes: &'a [u8],
     /// How many levels of manifests are below it.
@@ -99,14 +101,15 @@ pub async fn insert(
 ) -> Result<Option<ManifestId>> {
     let row: Option<(i64,)> = tx
         .query(
-            "INSERT INTO manifest (repo_id, digest, media_type, bytes, size, depth, subject_digest,
-                                   artifact_type, annotations, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            "INSERT INTO manifest (repo_id, digest, media_type, is_index, bytes, size, depth,
+                                   subject_digest, artifact_type, annotations, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
              ON CONFLICT (repo_id, digest) DO NOTHING RETURNING id",
         )
         .bind(repository.0)
         .bind(new.digest.as_str())
         .bind(new.media_type)
+        .bind(new.is_index)
         .bind(new.bytes)
         .bind(i64::try_from(new.bytes.len()).unwrap_or(i64::MAX))
         .bind(new.depth)

@@ -21,21 +21,30 @@ pub struct Referrer {
     pub annotations: Option<String>,
 }
 
-type ReferrerRow = (i64, String, String, i64, Option<String>, Option<String>);
+/// A referrer's row, and about how many bytes its texts take.
+#[derive(Clone, Copy, Debug)]
+pub struct Weight {
+    /// The row, which is also the order of lists.
+    pub id: ManifestId,
+    /// Characters of annotations and artifact type.
+    pub characters: usize,
+}
 
-/// Up to `limit` manifests of the repository that refer to `subject`, with ids above `after`.
-pub async fn list(
+/// Up to `limit` manifests of the repository that refer to `subject`, with ids above `after`: only
+/// their weights, because annotations may be large.
+pub async fn weights(
     conn: &mut Conn,
     repository: RepositoryId,
     subject: &Digest,
     artifact_type: Option<&str>,
     after: ManifestId,
     limit: i64,
-) -> Result<Vec<Referrer>> {
+) -> Result<Vec<Weight>> {
     let mut query = conn
         .query(
-            "SELECT id, digest, media_type, size, artifact_type, annotations FROM manifest
-             WHERE repo_id = $1 AND subject_digest = $2 AND id > $3",
+            "SELECT id, CAST(COALESCE(LENGTH(annotations), 0)
+                           + COALESCE(LENGTH(artifact_type), 0) AS BIGINT)
+             FROM manifest WHERE repo_id = $1 AND subject_digest = $2 AND id > $3",
         )
         .bind(repository.0)
         .bind(subject.as_str())
@@ -43,8 +52,28 @@ pub async fn list(
     if let Some(artifact_type) = artifact_type {
         query = query.push(" AND artifact_type = ").push_bind(artifact_type);
     }
-    let rows: Vec<ReferrerRow> =
+    let rows: Vec<(i64, i64)> =
         query.push(" ORDER BY id LIMIT ").push_bind(limit).fetch_all().await?;
+    let weight = |(id, characters): (i64, i64)| Weight {
+        id: ManifestId(id),
+        characters: usize::try_from(characters).unwrap_or(usize::MAX),
+    };
+    Ok(rows.into_iter().map(weight).collect())
+}
+
+type ReferrerRow = (i64, String, String, i64, Option<String>, Option<String>);
+
+/// The manifests with these ids, in order.
+pub async fn list(conn: &mut Conn, ids: &[ManifestId]) -> Result<Vec<Referrer>> {
+    let rows: Vec<ReferrerRow> = conn
+        .query(
+            "SELECT id, digest, media_type, size, artifact_type, annotations FROM manifest
+             WHERE id IN ",
+        )
+        .push_list(ids.iter().map(|id| id.0))
+        .push(" ORDER BY id")
+        .fetch_all()
+        .await?;
     Ok(rows
         .into_iter()
         .map(|(id, digest, media_type, size, artifact_type, annotations)| Referrer {

@@ -118,6 +118,16 @@ pub async fn advance(
     Ok(changed == 1)
 }
 
+/// Lets a session that is being written to live on.
+pub async fn extend(tx: &mut Tx, id: UploadId, expires_at: Timestamp) -> Result<()> {
+    tx.query("UPDATE upload SET expires_at = $1 WHERE id = $2")
+        .bind(expires_at.0)
+        .bind(id.to_string())
+        .execute()
+        .await?;
+    Ok(())
+}
+
 /// Closes a session; false when it is not there any more. The key must go elsewhere in the same
 /// transaction.
 pub async fn remove(tx: &mut Tx, id: UploadId, owner: Owner) -> Result<bool> {
