@@ -29,7 +29,7 @@ OCI_REGISTRY=$ROADSTEAD_LISTEN OCI_TLS=disabled OCI_VERSION=dev OCI_DATA_SPARSE=
 
 results=$work/results/results.yaml
 [ -s "$results" ] || { echo "the suite wrote no results" >&2; exit 1; }
-verdicts=$(sed -n '/^\(apis\|data\):/,/^[a-z]*:$/p' "$results" | grep -E '^ +' || true)
+verdicts=$(awk '/^[^ ]/ { on = $1 == "apis:" || $1 == "data:" } on && /^ /' "$results")
 echo "$verdicts"
 if [ -z "$verdicts" ] || grep -qvE '^ +[^:]+:( Pass)?$' <<<"$verdicts"; then
     echo "not everything is Pass" >&2

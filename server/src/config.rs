@@ -41,6 +41,13 @@ impl Config {
     pub(crate) fn from_settings(loaded: &Loaded) -> anyhow::Result<Self> {
         let address = str::parse::<SocketAddr>;
         let duration = |key: &str| loaded.parse(key, humantime::parse_duration);
+        let at_least = |key: &str, least: Duration| {
+            loaded.parse(key, |text| match humantime::parse_duration(text) {
+                Ok(found) if found >= least => Ok(found),
+                Ok(_) => Err(format!("must be at least {}", humantime::format_duration(least))),
+                Err(error) => Err(error.to_string()),
+            })
+        };
         let data_dir = PathBuf::from(loaded.text("data_dir"));
         let admin_listen = match loaded.text("admin_listen") {
             "off" => None,
@@ -60,12 +67,12 @@ impl Config {
             log: loaded.text("log").to_owned(),
             log_format: loaded.parse("log_format", str::parse::<LogFormat>)?,
             drain_timeout: duration("drain_timeout")?,
-            job_interval: duration("job_interval")?,
+            job_interval: at_least("job_interval", Duration::from_millis(100))?,
             limits: Limits {
                 sparse_indexes: loaded.parse("sparse_indexes", str::parse)?,
                 sparse_images: loaded.parse("sparse_images", str::parse)?,
-                upload_expiry: duration("upload_expiry")?,
-                body_idle: duration("body_idle_timeout")?,
+                upload_expiry: at_least("upload_expiry", Duration::from_secs(1))?,
+                body_idle: at_least("body_idle_timeout", Duration::from_millis(100))?,
                 lease: duration("blob_lease")?,
                 grace: duration("deletion_grace")?,
                 verify_after: duration("verify_after")?,

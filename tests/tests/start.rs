@@ -183,6 +183,7 @@ fn settings_that_do_not_exist_or_make_no_sense_are_refused() {
     for (name, value) in [
         ("ROADSTEAD_LISTEN", "nowhere"),
         ("ROADSTEAD_UPLOAD_EXPIRY", "soon"),
+        ("ROADSTEAD_UPLOAD_EXPIRY", "0s"),
         ("ROADSTEAD_SPARSE_INDEXES", "maybe"),
         ("ROADSTEAD_EXTERNAL_URL", "example.com"),
         ("ROADSTEAD_DATABASE_CONNECTIONS", "0"),
