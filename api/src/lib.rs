@@ -47,3 +47,48 @@ pub fn routes(
     system::register(&mut routes);
     routes.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use roadstead_auth::SecretKey;
+    use roadstead_model::SystemClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_route_and_what_it_requires_is_listed_here() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("test.db").display());
+        let db = Db::open(&url, 1).await.unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let secret = SecretKey::generate().unwrap();
+        let auth = Auth::new(db.clone(), &secret, clock.clone()).await.unwrap();
+        let (_, entries) = routes(db, auth, clock, "http://localhost");
+        let line = |entry: RouteEntry| {
+            let access = match entry.access {
+                Access::Anyone => "anyone".to_owned(),
+                Access::Login => "login".to_owned(),
+                Access::System(p) => format!("system {}:{}", p.resource.name(), p.action),
+                Access::Project(p) => format!("project {}:{}", p.resource.name(), p.action),
+            };
+            format!("{} {} {access}", entry.method, entry.path.trim_start_matches(BASE))
+        };
+        let mut lines: Vec<String> = entries.into_iter().map(line).collect();
+        lines.sort();
+        // A route that is added here is added to the walk of tests/tests/access.rs as well.
+        let expected = [
+            "GET /health anyone",
+            "GET /ping anyone",
+            "GET /projects anyone",
+            "GET /projects/{project_name_or_id} project project:read",
+            "GET /systeminfo anyone",
+            "GET /users system user:list",
+            "GET /users/current login",
+            "HEAD /projects login",
+            "POST /projects login",
+            "POST /users system user:create",
+            "PUT /users/{user_id}/password login",
+        ];
+        assert_eq!(lines, expected);
+    }
+}

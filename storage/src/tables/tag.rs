@@ -4,21 +4,6 @@ use roadstead_model::{ManifestId, RepositoryId, Tag, Timestamp};
 
 use crate::{Conn, Result, Tx};
 
-/// The manifest that a tag names.
-pub async fn find(
-    conn: &mut Conn,
-    repository: RepositoryId,
-    tag: &Tag,
-) -> Result<Option<ManifestId>> {
-    let row: Option<(i64,)> = conn
-        .query("SELECT manifest_id FROM tag WHERE repo_id = $1 AND name = $2")
-        .bind(repository.0)
-        .bind(tag.as_str())
-        .fetch_optional()
-        .await?;
-    Ok(row.map(|(id,)| ManifestId(id)))
-}
-
 /// Lets a tag name a manifest; false when the tag is immutable and names another. The guard is in
 /// the statement, so that one writer wins under any race.
 pub async fn put(
