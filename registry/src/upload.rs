@@ -13,6 +13,7 @@ use roadstead_storage::{ContentHash, Error as StorageError, Tx};
 use crate::Registry;
 use crate::audit::{self, Change};
 use crate::error::{Error, Progress, Result};
+use crate::sessions::Writing;
 
 mod receive;
 
@@ -112,8 +113,7 @@ impl Registry {
 
     /// Cancels a session.
     pub(crate) async fn cancel_upload(&self, grant: &Grant, id: UploadId) -> Result<()> {
-        let session = self.session(grant, id).await?.ok_or(Error::UploadUnknown)?;
-        let _writing = self.sessions.enter(id).ok_or(Error::UploadBusy(session.progress()))?;
+        let (session, _writing) = self.enter(grant, id).await?.ok_or(Error::UploadUnknown)?;
         self.abandon(&session).await
     }
 
@@ -125,6 +125,20 @@ impl Registry {
         let mut conn = self.db.read().await?;
         let row = upload::find(&mut conn, id, owner, self.clock.now()).await?;
         Ok(row.map(|row| Session { row, owner }))
+    }
+
+    /// The session, and the right to write to it. Looked up after entering, so that no other
+    /// writer moves it any more; whoever does not own it learns nothing.
+    ///
+    /// # Errors
+    /// [`Error::UploadBusy`] while another request writes to it.
+    async fn enter(&self, grant: &Grant, id: UploadId) -> Result<Option<(Session, Writing)>> {
+        let writing = self.sessions.enter(id);
+        match (self.session(grant, id).await?, writing) {
+            (Some(session), Some(writing)) => Ok(Some((session, writing))),
+            (Some(session), None) => Err(Error::UploadBusy(session.progress())),
+            (None, _) => Ok(None),
+        }
     }
 
     async fn abandon(&self, session: &Session) -> Result<()> {
@@ -222,10 +236,7 @@ impl Registry {
         body: impl Bodies,
     ) -> Result<Progress> {
         let expected = chunk.expected()?;
-        let session = self.session(grant, id).await?.ok_or(Error::UploadUnknown)?;
-        let writing = self.sessions.enter(id).ok_or(Error::UploadBusy(session.progress()))?;
-        // Looked up again: another writer may have moved it before we entered.
-        let session = self.session(grant, id).await?.ok_or(Error::UploadUnknown)?;
+        let (session, writing) = self.enter(grant, id).await?.ok_or(Error::UploadUnknown)?;
         chunk.begins_at(session.progress())?;
         self.blobs.require_space(expected.unwrap_or(0)).await?;
         let received = self.take_in(&session, session.row.algorithm, body, expected).await?;
@@ -268,11 +279,7 @@ impl Registry {
         body: impl Bodies,
     ) -> Result<()> {
         let expected = chunk.expected()?;
-        let Some(session) = self.session(grant, id).await? else {
-            return self.finished_before(grant, digest).await;
-        };
-        let _writing = self.sessions.enter(id).ok_or(Error::UploadBusy(session.progress()))?;
-        let Some(session) = self.session(grant, id).await? else {
+        let Some((session, _writing)) = self.enter(grant, id).await? else {
             return self.finished_before(grant, digest).await;
         };
         chunk.begins_at(session.progress())?;
