@@ -4,7 +4,7 @@ use roadstead_tests::clients::{Content, PASSWORD, Stage};
 use roadstead_tests::content::sha256;
 use serde_json::Value;
 
-use crate::{NO_RIGHTS, NO_RIGHTS_TO_HEAD, WRONG_PASSWORD};
+use crate::{NO_RIGHTS, NO_RIGHTS_TO_HEAD, WRONG_PASSWORD, pushed_once_and_mounted};
 
 fn log_in(stage: &Stage, user: &str) {
     let line = format!("crane auth login --username {user} --password-stdin {}", stage.host());
@@ -18,16 +18,8 @@ async fn crane_pushes_once_mounts_and_pulls_to_the_byte() {
     let (layout, pushed) = stage.image("layout", "1");
     let (first, second) = (stage.at("acme/app:1"), stage.at("other/copy:1"));
     let push = format!("crane push {layout} {first}");
-    stage.listen();
-    stage.ok(&push);
-    assert_eq!(stage.uploads(), 4, "three layers and a config");
-    assert_eq!(stage.content("acme/app", "1").await, pushed);
-    stage.listen();
-    stage.ok(&push);
-    assert_eq!(stage.uploads(), 0, "nothing is uploaded twice");
-    stage.ok(format!("crane copy {first} {second}"));
-    assert_eq!((stage.mounts(), stage.uploads()), (4, 0), "every blob is mounted");
-    assert_eq!(stage.content("other/copy", "1").await, pushed);
+    let copy = format!("crane copy {first} {second}");
+    pushed_once_and_mounted(&mut stage, &pushed, &push, &copy, 4).await;
 
     let by_digest = stage.at(&format!("other/copy@{}", pushed.digest()));
     for (name, reference) in [("by-tag", &first), ("by-digest", &by_digest)] {

@@ -2,6 +2,8 @@
 
 use roadstead_tests::clients::{Content, PASSWORD, Stage};
 
+use crate::pushed_once_and_mounted;
+
 /// Tells regctl that the registry speaks plain HTTP.
 fn set_up(stage: &Stage) {
     let set = format!("regctl registry set --skip-check --tls disabled {}", stage.host());
@@ -21,16 +23,8 @@ async fn regctl_copies_images_in_across_and_out_without_changing_a_byte() {
     let (layout, pushed) = stage.image("layout", "1");
     let (first, second) = (stage.at("acme/app:1"), stage.at("other/copy:1"));
     let push = format!("regctl image copy ocidir://{layout}:1 {first}");
-    stage.listen();
-    stage.ok(&push);
-    assert_eq!(stage.uploads(), 4, "three layers and a config");
-    assert_eq!(stage.content("acme/app", "1").await, pushed);
-    stage.listen();
-    stage.ok(&push);
-    assert_eq!(stage.uploads(), 0, "nothing is uploaded twice");
-    stage.ok(format!("regctl image copy {first} {second}"));
-    assert_eq!((stage.mounts(), stage.uploads()), (4, 0), "every blob is mounted");
-    assert_eq!(stage.content("other/copy", "1").await, pushed);
+    let copy = format!("regctl image copy {first} {second}");
+    pushed_once_and_mounted(&mut stage, &pushed, &push, &copy, 4).await;
 
     let by_digest = stage.at(&format!("other/copy@{}", pushed.digest()));
     for (name, reference) in [("by-tag", &first), ("by-digest", &by_digest)] {

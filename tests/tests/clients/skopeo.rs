@@ -2,7 +2,7 @@
 
 use roadstead_tests::clients::{Content, PASSWORD, Stage};
 
-use crate::{NO_RIGHTS, NO_RIGHTS_TO_HEAD, WRONG_PASSWORD};
+use crate::{NO_RIGHTS, NO_RIGHTS_TO_HEAD, WRONG_PASSWORD, pushed_once_and_mounted};
 
 fn log_in(stage: &Stage, user: &str) {
     let line = format!("skopeo login --username {user} --password-stdin {}", stage.host());
@@ -16,17 +16,8 @@ async fn skopeo_copies_images_in_across_and_out_without_changing_a_byte() {
     let (layout, pushed) = stage.image("layout", "1");
     let (first, second) = (stage.at("acme/app:1"), stage.at("other/copy:1"));
     let push = format!("skopeo copy --preserve-digests oci:{layout}:1 docker://{first}");
-    stage.listen();
-    stage.ok(&push);
-    assert_eq!(stage.uploads(), 4, "three layers and a config");
-    assert_eq!(stage.content("acme/app", "1").await, pushed);
-
-    stage.listen();
-    stage.ok(&push);
-    assert_eq!(stage.uploads(), 0, "nothing is uploaded twice");
-    stage.ok(format!("skopeo copy docker://{first} docker://{second}"));
-    assert_eq!(stage.mounts(), 3, "every layer is mounted");
-    assert_eq!(stage.content("other/copy", "1").await, pushed);
+    let copy = format!("skopeo copy docker://{first} docker://{second}");
+    pushed_once_and_mounted(&mut stage, &pushed, &push, &copy, 3).await;
 
     let by_digest = stage.at(&format!("other/copy@{}", pushed.digest()));
     for (name, reference) in [("by-tag", &first), ("by-digest", &by_digest)] {
