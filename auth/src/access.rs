@@ -1,9 +1,10 @@
 //! What a caller may do: the one place where a request's permission is decided.
 
 use roadstead_model::{
-    Action, Permission, PrincipalId, ProjectId, RepositoryId, RepositoryName, Resource,
+    Action, Pattern, Permission, PrincipalId, ProjectId, RepositoryId, RepositoryName, Resource,
 };
 use roadstead_storage::Conn;
+use roadstead_storage::tables::binding;
 use roadstead_storage::tables::project::{self, Place, Project};
 
 use crate::caller::Caller;
@@ -93,7 +94,9 @@ impl Caller {
         let Some(place) = project::place(conn, name).await? else {
             return Ok(Standing { place: None, rights: Vec::new(), granted: Vec::new() });
         };
-        let rights = self.rights(conn, place.project, place.public, Resource::Repository).await?;
+        let below = Some(binding::below_project(name.as_str()));
+        let resource = Resource::Repository;
+        let rights = self.rights(conn, place.project, place.public, resource, below).await?;
         let granted = match &self.token {
             None => rights.clone(),
             Some(token) => {
@@ -104,19 +107,29 @@ impl Caller {
         Ok(Standing { place: Some(place), rights, granted })
     }
 
-    /// What the roles of the principal allow in a project; a token is not looked at.
+    /// What the caller's roles allow with a resource of a project, or, with a name below it, of
+    /// one of its repositories. A registry token is not looked at.
     async fn rights(
         &self,
         conn: &mut Conn,
         project: ProjectId,
         public: bool,
         resource: Resource,
+        below: Option<&str>,
     ) -> Result<Vec<Action>> {
-        if self.is_sysadmin() {
-            use Action::{Create, Delete, List, Pull, Push, Read};
-            return Ok(vec![Pull, Push, Delete, Read, List, Create]);
+        let mut rights = match &self.principal {
+            None => Vec::new(),
+            Some(principal) if principal.sysadmin => Action::ALL.to_vec(),
+            Some(principal) => bound(conn, principal.id, Some(project), resource, below).await?,
+        };
+        if let Some(via) = &self.via {
+            let left = bound(conn, via.id, Some(project), resource, below).await?;
+            rights.retain(|action| left.contains(action));
         }
-        Ok(project::actions(conn, project, public, self.id(), resource).await?)
+        if public {
+            rights.extend(binding::public_actions(conn, resource).await?);
+        }
+        Ok(rights)
     }
 
     /// Requires `action` on a repository.
@@ -139,22 +152,69 @@ impl Caller {
     }
 
     /// Requires a permission inside a project.
+    ///
+    /// # Errors
+    /// The outer error is trouble with the database, the inner one the refusal.
     pub async fn require_in_project(
         &self,
         conn: &mut Conn,
         project: &Project,
         permission: Permission,
     ) -> Result<Result<(), Refusal>> {
-        let rights = self.rights(conn, project.id, project.public, permission.resource).await?;
+        let (id, public) = (project.id, project.public);
+        let rights = self.rights(conn, id, public, permission.resource, None).await?;
         Ok(if rights.contains(&permission.action) { Ok(()) } else { Err(self.refusal()) })
     }
 
-    /// Requires a permission at system level: system administrators have them all, others none.
+    /// Requires a permission on a repository of a project that is not one of the protocol's.
+    ///
+    /// # Errors
+    /// The outer error is trouble with the database, the inner one the refusal.
+    pub async fn require_in_repository(
+        &self,
+        conn: &mut Conn,
+        project: &Project,
+        name: &RepositoryName,
+        permission: Permission,
+    ) -> Result<Result<(), Refusal>> {
+        let below = Some(binding::below_project(name.as_str()));
+        let (id, public) = (project.id, project.public);
+        let rights = self.rights(conn, id, public, permission.resource, below).await?;
+        Ok(if rights.contains(&permission.action) { Ok(()) } else { Err(self.refusal()) })
+    }
+
+    /// Requires a permission at system level: system administrators have them all, robots those
+    /// that they were given, other people none.
+    ///
+    /// # Errors
+    /// The outer error is trouble with the database, the inner one the refusal.
+    pub async fn require_system(
+        &self,
+        conn: &mut Conn,
+        permission: Permission,
+    ) -> Result<Result<(), Refusal>> {
+        let Some(principal) = &self.principal else {
+            return Ok(Err(Refusal::Anonymous));
+        };
+        let holders =
+            [(!principal.sysadmin).then_some(principal.id), self.via.as_ref().map(|via| via.id)];
+        for holder in holders.into_iter().flatten() {
+            let allowed = bound(conn, holder, None, permission.resource, None).await?;
+            if !allowed.contains(&permission.action) {
+                return Ok(Err(Refusal::Denied));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Requires that the caller is a person with their own credentials: tokens and robots change
+    /// no account.
     ///
     /// # Errors
     /// The refusal.
-    pub fn require_system(&self, _permission: Permission) -> Result<(), Refusal> {
-        if self.is_sysadmin() { Ok(()) } else { Err(self.refusal()) }
+    pub fn require_person(&self) -> Result<PrincipalId, Refusal> {
+        let id = self.require_login()?;
+        if self.is_person() { Ok(id) } else { Err(Refusal::Denied) }
     }
 
     /// Requires that somebody has logged in, whoever it is.
@@ -169,4 +229,29 @@ impl Caller {
     pub fn refusal(&self) -> Refusal {
         if self.principal.is_some() { Refusal::Denied } else { Refusal::Anonymous }
     }
+}
+
+/// What a principal's own bindings and those of its groups allow. A role that is limited to some
+/// repositories says something of those; of the project as a whole it says that it is there, and
+/// that its repositories can be listed, which shows those.
+async fn bound(
+    conn: &mut Conn,
+    principal: PrincipalId,
+    project: Option<ProjectId>,
+    resource: Resource,
+    below: Option<&str>,
+) -> Result<Vec<Action>> {
+    let holds = |action: Action, pattern: &str| match below {
+        _ if pattern.is_empty() => true,
+        Some(name) => {
+            resource.is_of_repository()
+                && Pattern::parse(pattern).is_ok_and(|pattern| pattern.matches(name))
+        }
+        None => matches!(
+            (resource, action),
+            (Resource::Project, Action::Read) | (Resource::Repository, Action::List)
+        ),
+    };
+    let bound = binding::actions(conn, principal, project, resource).await?;
+    Ok(bound.into_iter().filter(|(action, p)| holds(*action, p)).map(|(a, _)| a).collect())
 }

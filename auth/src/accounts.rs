@@ -2,9 +2,10 @@
 
 use roadstead_model::{Clock, PrincipalId, ProjectName};
 use roadstead_storage::Db;
+use roadstead_storage::tables::Viewer;
 use roadstead_storage::tables::audit::{self, Actor, Event};
-use roadstead_storage::tables::principal::{self, NewUser};
-use roadstead_storage::tables::project::{self, Filter, Viewer};
+use roadstead_storage::tables::project::{self, Filter};
+use roadstead_storage::tables::user::{self, NewUser, Source};
 
 use crate::authenticate::Auth;
 use crate::caller::Caller;
@@ -31,7 +32,7 @@ pub struct NewAccount {
 
 /// Whether the database has an administrator.
 pub async fn has_admin(db: &Db) -> Result<bool> {
-    Ok(principal::find_user(&mut db.read().await?, ADMIN).await?.is_some())
+    Ok(user::find(&mut db.read().await?, ADMIN).await?.is_some())
 }
 
 /// Makes the first administrator. When there is one already, this does nothing and returns false.
@@ -39,6 +40,7 @@ pub async fn create_admin(db: &Db, password: &str, clock: &dyn Clock) -> Result<
     let hash = passwords::hash(password).await?;
     let user = NewUser {
         name: ADMIN,
+        source: Source::Db,
         email: None,
         realname: "system admin",
         comment: "admin user",
@@ -47,7 +49,7 @@ pub async fn create_admin(db: &Db, password: &str, clock: &dyn Clock) -> Result<
     };
     let mut tx = db.begin().await?;
     let now = clock.now();
-    match principal::insert_user(&mut tx, user, now).await {
+    match user::insert(&mut tx, user, now).await {
         Err(roadstead_storage::Error::Conflict) => return Ok(false),
         result => result?,
     };
@@ -62,8 +64,8 @@ pub async fn create_admin(db: &Db, password: &str, clock: &dyn Clock) -> Result<
 /// unless it is there. Does nothing once there are other projects: whoever deleted it meant it.
 pub async fn create_first_project(db: &Db, name: &ProjectName, clock: &dyn Clock) -> Result<()> {
     let mut tx = db.begin().await?;
-    let projects = project::count(&mut tx, Viewer::Everything, Filter::default()).await?;
-    let admin = principal::find_user(&mut tx, ADMIN).await?;
+    let projects = project::count(&mut tx, Viewer::EVERYTHING, Filter::default()).await?;
+    let admin = user::find(&mut tx, ADMIN).await?;
     let (0, Some(admin)) = (projects, admin) else {
         return Ok(());
     };
@@ -71,12 +73,7 @@ pub async fn create_first_project(db: &Db, name: &ProjectName, clock: &dyn Clock
     let id = project::insert(&mut tx, name, admin.principal.id, true, -1, now).await?;
     let origin = roadstead_model::Origin::default();
     let actor = Actor { principal: None, name: "system", origin: &origin };
-    let event = Event {
-        project: Some(id),
-        resource_type: "project",
-        resource: name.as_str(),
-        operation: "create",
-    };
+    let event = Event::of("project", name.as_str(), "create").in_project(id);
     audit::record(&mut tx, actor, event, now).await?;
     Ok(tx.commit().await?)
 }
@@ -88,9 +85,10 @@ impl Auth {
     /// [`Error::Invalid`] and [`Error::Conflict`] with a message for people.
     pub async fn create_user(&self, by: &Caller, account: &NewAccount) -> Result<PrincipalId> {
         check(account)?;
-        let hash = passwords::hash(&account.password).await?;
+        let hash = self.passwords.hash(&account.password).await?;
         let user = NewUser {
             name: &account.name,
+            source: Source::Db,
             email: Some(&account.email),
             realname: &account.realname,
             comment: &account.comment,
@@ -99,7 +97,7 @@ impl Auth {
         };
         let mut tx = self.db.begin().await?;
         let now = self.clock.now();
-        let id = match principal::insert_user(&mut tx, user, now).await {
+        let id = match user::insert(&mut tx, user, now).await {
             Err(roadstead_storage::Error::Conflict) => {
                 return Err(Error::Conflict("the username or the email address is taken"));
             }
@@ -125,21 +123,23 @@ impl Auth {
         old: Option<&str>,
         new: &str,
     ) -> Result<bool> {
-        let account = principal::find_user_by_id(&mut self.db.read().await?, id).await?;
+        let account = user::find_by_id(&mut self.db.read().await?, id).await?;
         let Some(account) = account else {
             return Ok(false);
         };
         if let Some(old) = old {
-            self.passwords.verify(Some(&account), old).await?;
+            let stored = Some(account.password_hash.as_str());
+            let name = &account.principal.name;
+            self.check_password(name, Some(&account), stored, old, &by.origin).await?;
         }
-        check_password(new)?;
+        passwords::check(new)?;
         if old == Some(new) {
             return Err(Error::Invalid("the new password must differ from the old one"));
         }
-        let hash = passwords::hash(new).await?;
+        let hash = self.passwords.hash(new).await?;
         let mut tx = self.db.begin().await?;
         let now = self.clock.now();
-        principal::set_password(&mut tx, id, &hash, now).await?;
+        user::set_password(&mut tx, id, &hash, now).await?;
         audit::record(&mut tx, by.actor(), event(&account.principal.name, "update"), now).await?;
         tx.commit().await?;
         Ok(true)
@@ -147,7 +147,7 @@ impl Auth {
 }
 
 fn event<'a>(name: &'a str, operation: &'static str) -> Event<'a> {
-    Event { project: None, resource_type: "user", resource: name, operation }
+    Event::of("user", name, operation)
 }
 
 fn check(account: &NewAccount) -> Result<()> {
@@ -174,22 +174,5 @@ fn check(account: &NewAccount) -> Result<()> {
     if account.comment.chars().count() > 30 {
         return Err(Error::Invalid("comment must have at most 30 characters"));
     }
-    check_password(&account.password)
-}
-
-fn check_password(password: &str) -> Result<()> {
-    let has = |class: fn(&char) -> bool| password.chars().any(|c| class(&c));
-    let long_enough = (8..=128).contains(&password.chars().count());
-    if long_enough
-        && has(char::is_ascii_uppercase)
-        && has(char::is_ascii_lowercase)
-        && has(char::is_ascii_digit)
-    {
-        Ok(())
-    } else {
-        Err(Error::Invalid(
-            "the password must have 8 to 128 characters with at least one upper-case letter, one \
-             lower-case letter and one digit",
-        ))
-    }
+    passwords::check(&account.password)
 }

@@ -1,4 +1,4 @@
-//! From the `Authorization` header to a caller.
+//! From what a request carries to a caller.
 
 use std::sync::Arc;
 
@@ -7,22 +7,33 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use roadstead_model::{Clock, Origin, PrincipalId};
-use roadstead_storage::Db;
-use roadstead_storage::tables::principal::{self, Principal};
+use roadstead_storage::tables::principal::{self, Kind, Principal};
+use roadstead_storage::tables::secret::{self, Secret};
+use roadstead_storage::tables::user::{self, Source, UserAccount};
+use roadstead_storage::tables::{audit, personal_token};
+use roadstead_storage::{Conn, Db};
 
 use crate::caller::Caller;
+use crate::configuration::{Configuration, Store};
 use crate::error::{Error, Result};
 use crate::passwords::Passwords;
 use crate::sealing::SecretKey;
+use crate::secrets::{self, TOKEN_PREFIX};
 use crate::signing::Keyring;
+use crate::throttle::Throttle;
 
-/// Authentication: the database, the keys, and the passwords being verified.
+/// Authentication: the database, the keys, the configuration, and the passwords being verified.
 #[derive(Clone)]
 pub struct Auth {
     pub(crate) db: Db,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) secret: SecretKey,
     pub(crate) passwords: Arc<Passwords>,
+    pub(crate) throttle: Arc<Throttle>,
     pub(crate) keys: Arc<Keyring>,
+    pub(crate) configuration: Arc<Store>,
+    /// The address that browsers reach the server at.
+    pub(crate) external_url: Arc<str>,
 }
 
 /// What a client sent to prove who it is.
@@ -32,20 +43,41 @@ enum Credentials {
 }
 
 impl Auth {
-    /// Loads the keys, or makes them on a new database.
+    /// Loads the keys, or makes them on a new database. `external_url` is the address that
+    /// browsers reach the server at.
     ///
     /// # Errors
     /// [`Error::WrongSecretKey`] when `secret` is not the one that sealed them.
-    pub async fn new(db: Db, secret: &SecretKey, clock: Arc<dyn Clock>) -> Result<Self> {
+    pub async fn new(
+        db: Db,
+        secret: &SecretKey,
+        clock: Arc<dyn Clock>,
+        external_url: &str,
+    ) -> Result<Self> {
         let keys = Arc::new(Keyring::load(&db, secret, &*clock).await?);
-        Ok(Self { db, clock, passwords: Passwords::new()?, keys })
+        let configuration = Arc::new(Store::new(db.clone(), secret.clone()));
+        Ok(Self {
+            db,
+            clock,
+            secret: secret.clone(),
+            passwords: Passwords::new()?,
+            throttle: Arc::default(),
+            keys,
+            configuration,
+            external_url: external_url.into(),
+        })
+    }
+
+    /// What administrators have set, at most two seconds old.
+    pub async fn configuration(&self) -> Result<Arc<Configuration>> {
+        self.configuration.current().await
     }
 
     /// The caller of a request on /v2, with Basic credentials or a registry token.
     ///
     /// # Errors
-    /// [`Error::BadCredentials`], [`Error::InvalidToken`], [`Error::TooManyLogins`], or trouble
-    /// with the database.
+    /// [`Error::BadCredentials`], [`Error::InvalidToken`], [`Error::TooManyLogins`],
+    /// [`Error::TooManyAttempts`], or trouble with the database.
     pub async fn registry_caller(&self, headers: &HeaderMap, origin: Origin) -> Result<Caller> {
         match credentials(headers)? {
             None => Ok(Caller::anonymous(origin)),
@@ -56,14 +88,14 @@ impl Auth {
         }
     }
 
-    /// The caller of a request on the API or the token service: Basic credentials, or none.
-    /// Registry tokens mean nothing there.
+    /// The caller of a request on the API or the token service: Basic credentials, a browser's
+    /// session, or none. Registry tokens mean nothing there.
     ///
     /// # Errors
     /// As for [`Self::registry_caller`].
     pub async fn api_caller(&self, headers: &HeaderMap, origin: Origin) -> Result<Caller> {
         match credentials(headers)? {
-            None => Ok(Caller::anonymous(origin)),
+            None => self.session_caller(headers, origin).await,
             Some(Credentials::Basic { name, password }) => {
                 self.password_caller(&name, &password, origin).await
             }
@@ -71,41 +103,212 @@ impl Auth {
         }
     }
 
-    /// Verifies a name and a password.
+    /// Verifies a name and a password, a robot's secret, or a person's token. What a name begins
+    /// with says which; one that fails is not tried as another.
     pub(crate) async fn password_caller(
         &self,
         name: &str,
         password: &str,
         origin: Origin,
     ) -> Result<Caller> {
-        let account = principal::find_user(&mut self.db.read().await?, name).await?;
-        self.passwords.verify(account.as_ref(), password).await?;
-        let principal = account.map(|account| account.principal).filter(|p| !p.disabled);
-        let principal = principal.ok_or(Error::BadCredentials)?;
-        Ok(Caller { principal: Some(principal), token: None, origin })
+        let configuration = self.configuration().await?;
+        let prefix = configuration.robot_prefix();
+        if let Some(robot) = name.strip_prefix(prefix) {
+            return self.robot_caller(prefix, robot, password, origin).await;
+        }
+        if password.starts_with(TOKEN_PREFIX) {
+            return self.personal_token_caller(prefix, name, password, origin).await;
+        }
+        let principal = self.person(&configuration, name, password, &origin).await?;
+        Ok(Caller::principal(principal, prefix, origin))
     }
 
+    /// Verifies a person's name, or mail address, and password.
+    pub(crate) async fn person(
+        &self,
+        configuration: &Configuration,
+        name: &str,
+        password: &str,
+        origin: &Origin,
+    ) -> Result<Principal> {
+        let account = find_account(&mut self.db.read().await?, name).await?;
+        let stored = account
+            .as_ref()
+            .filter(|account| account.source == Source::Db)
+            .map(|account| account.password_hash.as_str());
+        let _ = configuration;
+        self.check_password(name, account.as_ref(), stored, password, origin).await?;
+        let principal = account.map(|account| account.principal);
+        principal.filter(|p| p.works(self.clock.now())).ok_or(Error::BadCredentials)
+    }
+
+    /// Verifies a password of which a slow hash is stored, at most as often as is allowed.
+    pub(crate) async fn check_password(
+        &self,
+        name: &str,
+        account: Option<&UserAccount>,
+        stored: Option<&str>,
+        password: &str,
+        origin: &Origin,
+    ) -> Result<()> {
+        if self.passwords.is_familiar(stored, password) {
+            return self.passwords.verify(stored, password).await;
+        }
+        let attempt = self.throttle.enter(name, &origin.address)?;
+        let verified = self.passwords.verify(stored, password).await;
+        match &verified {
+            Ok(()) | Err(Error::TooManyLogins) => attempt.forgive(),
+            Err(_) => {
+                if let Some(account) = account {
+                    self.record_failed_login(&account.principal, origin).await?;
+                }
+            }
+        }
+        verified
+    }
+
+    /// Notes a wrong password; the name is one that exists, so no mistyped secret is written.
+    pub(crate) async fn record_failed_login(
+        &self,
+        principal: &Principal,
+        origin: &Origin,
+    ) -> Result<()> {
+        let actor = audit::Actor { principal: Some(principal.id), name: &principal.name, origin };
+        let event = audit::Event::of("user", &principal.name, "login").refused();
+        let mut tx = self.db.begin().await?;
+        audit::record(&mut tx, actor, event, self.clock.now()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn robot_caller(
+        &self,
+        prefix: &str,
+        name: &str,
+        password: &str,
+        origin: Origin,
+    ) -> Result<Caller> {
+        let now = self.clock.now();
+        let mut conn = self.db.read().await?;
+        let robot = principal::find_named(&mut conn, Kind::Robot, name).await?;
+        let robot = robot.filter(|robot| robot.works(now)).ok_or(Error::BadCredentials)?;
+        let secrets = secret::of_principal(&mut conn, robot.id).await?;
+        drop(conn);
+        let working: Vec<Secret> = secrets.into_iter().filter(|s| s.works(now)).collect();
+        let generated = secrets::verifier(password);
+        let found = working.iter().find(|secret| secret.verifier == generated);
+        let found = match found {
+            Some(found) => found,
+            None => self.chosen_secret(name, &working, password, &origin).await?,
+        };
+        self.note_use(found).await?;
+        let mut caller = Caller::principal(robot, prefix, origin);
+        caller.secret = Some(found.id);
+        Ok(caller)
+    }
+
+    /// The secret among those that people chose which this password is.
+    async fn chosen_secret<'a>(
+        &self,
+        name: &str,
+        secrets: &'a [Secret],
+        password: &str,
+        origin: &Origin,
+    ) -> Result<&'a Secret> {
+        for secret in secrets.iter().filter(|secret| !secret.verifier.starts_with("sha256:")) {
+            let stored = Some(secret.verifier.as_str());
+            match self.check_password(name, None, stored, password, origin).await {
+                Ok(()) => return Ok(secret),
+                Err(Error::BadCredentials) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::BadCredentials)
+    }
+
+    async fn personal_token_caller(
+        &self,
+        prefix: &str,
+        name: &str,
+        password: &str,
+        origin: Origin,
+    ) -> Result<Caller> {
+        let now = self.clock.now();
+        let mut conn = self.db.read().await?;
+        let owner = find_account(&mut conn, name).await?.map(|account| account.principal);
+        let owner = owner.filter(|owner| owner.works(now)).ok_or(Error::BadCredentials)?;
+        let verifier = secrets::verifier(password);
+        let found = personal_token::with_verifier(&mut conn, owner.id, &verifier).await?;
+        let (id, secret) = found.ok_or(Error::BadCredentials)?;
+        let via = principal::find(&mut conn, id).await?.filter(|via| via.works(now));
+        let secret = secret::find(&mut conn, secret).await?;
+        drop(conn);
+        let (Some(via), Some(secret)) = (via, secret) else {
+            return Err(Error::BadCredentials);
+        };
+        self.note_use(&secret).await?;
+        let mut caller = Caller::principal(owner, prefix, origin).through(via);
+        caller.secret = Some(secret.id);
+        Ok(caller)
+    }
+
+    async fn note_use(&self, secret: &Secret) -> Result<()> {
+        let now = self.clock.now();
+        if secret.use_is_worth_a_note(now) {
+            let mut tx = self.db.begin().await?;
+            secret::note_use(&mut tx, secret.id, now).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Everything that a registry token was issued with must still work.
     async fn token_caller(&self, token: &str, origin: Origin) -> Result<Caller> {
         let claims = self.keys.verify(token, self.clock.now())?;
-        let principal = match claims.principal {
-            None => None,
-            Some(id) => {
-                let current = self.current_principal(id, claims.epoch).await?;
-                Some(current.ok_or(Error::InvalidToken)?)
-            }
+        let Some(id) = claims.principal else {
+            let mut caller = Caller::anonymous(origin);
+            caller.token = Some(claims);
+            return Ok(caller);
         };
-        Ok(Caller { principal, token: Some(claims), origin })
+        let principal = self.current_principal(id, claims.epoch).await?;
+        let principal = principal.ok_or(Error::InvalidToken)?;
+        let prefix = self.configuration().await?.robot_prefix().to_owned();
+        let mut caller = Caller::principal(principal, &prefix, origin);
+        if let Some(via) = claims.via {
+            let via = self.current_principal(via, claims.via_epoch).await?;
+            caller = caller.through(via.ok_or(Error::InvalidToken)?);
+        }
+        if let Some(secret) = claims.secret {
+            self.require_secret(secret).await?;
+            caller.secret = Some(secret);
+        }
+        caller.token = Some(claims);
+        Ok(caller)
     }
 
-    /// The principal as it is now, unless it was disabled, or its credentials revoked, since
-    /// `epoch`.
+    /// Requires that a secret which was used before has not been taken back since.
+    pub(crate) async fn require_secret(&self, id: i64) -> Result<()> {
+        let found = secret::find(&mut self.db.read().await?, id).await?;
+        let works = found.is_some_and(|secret| secret.works(self.clock.now()));
+        if works { Ok(()) } else { Err(Error::InvalidToken) }
+    }
+
+    /// The principal as it is now, unless it was disabled, has expired, or its credentials were
+    /// revoked since `epoch`.
     pub(crate) async fn current_principal(
         &self,
         id: PrincipalId,
         epoch: i64,
     ) -> Result<Option<Principal>> {
         let principal = principal::find(&mut self.db.read().await?, id).await?;
-        Ok(principal.filter(|p| p.epoch == epoch && !p.disabled))
+        Ok(principal.filter(|p| p.epoch == epoch && p.works(self.clock.now())))
+    }
+}
+
+/// The account with this name, or, when there is none, with this mail address.
+pub(crate) async fn find_account(conn: &mut Conn, name: &str) -> Result<Option<UserAccount>> {
+    match user::find(conn, name).await? {
+        None if name.contains('@') => Ok(user::find_by_email(conn, name).await?),
+        found => Ok(found),
     }
 }
 

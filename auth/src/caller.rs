@@ -1,9 +1,9 @@
 //! Whoever sent a request.
 
 use roadstead_model::{Origin, PrincipalId, RepositoryName};
+use roadstead_storage::tables::Viewer;
 use roadstead_storage::tables::audit::Actor;
-use roadstead_storage::tables::principal::Principal;
-use roadstead_storage::tables::project::Viewer;
+use roadstead_storage::tables::principal::{Kind, Principal};
 
 use crate::token::Claims;
 
@@ -11,15 +11,51 @@ use crate::token::Claims;
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub(crate) principal: Option<Principal>,
-    /// The token that the request carried; it narrows what the principal may do.
+    /// The personal token that the principal came with; its bindings narrow what they may do.
+    pub(crate) via: Option<Principal>,
+    /// The secret that proved it, of a robot or of the personal token.
+    pub(crate) secret: Option<i64>,
+    /// The registry token that the request carried; it narrows what the principal may do.
     pub(crate) token: Option<Claims>,
+    /// The hash of the cookie of a browser's session.
+    pub(crate) session: Option<Vec<u8>>,
     pub(crate) origin: Origin,
+    /// The name as the audit log has it.
+    label: String,
 }
+
+/// What a personal token's name follows in the audit log.
+const VIA: &str = " via token ";
 
 impl Caller {
     /// A caller without any credentials.
     pub fn anonymous(origin: Origin) -> Self {
-        Self { principal: None, token: None, origin }
+        Self {
+            principal: None,
+            via: None,
+            secret: None,
+            token: None,
+            session: None,
+            origin,
+            label: "anonymous".to_owned(),
+        }
+    }
+
+    /// A principal; `robot_prefix` is what robots' names begin with.
+    pub(crate) fn principal(principal: Principal, robot_prefix: &str, origin: Origin) -> Self {
+        let label = match principal.kind {
+            Kind::Robot => format!("{robot_prefix}{}", principal.name),
+            _ => principal.name.clone(),
+        };
+        Self { principal: Some(principal), label, ..Self::anonymous(origin) }
+    }
+
+    /// The same, narrowed by a personal token.
+    pub(crate) fn through(mut self, token: Principal) -> Self {
+        let name = token.name.split_once('/').map_or("", |(_owner, name)| name);
+        self.label = format!("{}{VIA}{name}", self.label);
+        self.via = Some(token);
+        self
     }
 
     /// The principal's id; None when anonymous.
@@ -27,9 +63,12 @@ impl Caller {
         self.principal.as_ref().map(|principal| principal.id)
     }
 
-    /// The principal's name; empty when anonymous.
+    /// The name that the caller logged in with; empty when anonymous.
     pub fn name(&self) -> &str {
-        self.principal.as_ref().map_or("", |principal| principal.name.as_str())
+        if self.principal.is_none() {
+            return "";
+        }
+        self.label.split_once(VIA).map_or(self.label.as_str(), |(name, _)| name)
     }
 
     /// Whether the request carried no credentials at all. An anonymous token is a credential.
@@ -37,9 +76,34 @@ impl Caller {
         self.principal.is_none() && self.token.is_none()
     }
 
-    /// Whether the principal is a system administrator.
+    /// Whether the principal is a system administrator, whatever a personal token leaves of that.
     pub fn is_sysadmin(&self) -> bool {
         self.principal.as_ref().is_some_and(|principal| principal.sysadmin)
+    }
+
+    /// Whether it is a person who brought their own credentials, and no token of theirs.
+    pub fn is_person(&self) -> bool {
+        self.via.is_none() && self.principal.as_ref().is_some_and(|p| p.kind == Kind::User)
+    }
+
+    /// Whether it is a robot.
+    pub fn is_robot(&self) -> bool {
+        self.principal.as_ref().is_some_and(|principal| principal.kind == Kind::Robot)
+    }
+
+    /// The personal token that the caller came with.
+    pub fn personal_token(&self) -> Option<PrincipalId> {
+        self.via.as_ref().map(|via| via.id)
+    }
+
+    /// The hash of the cookie of the browser's session that the request belongs to.
+    pub fn session(&self) -> Option<&[u8]> {
+        self.session.as_deref()
+    }
+
+    /// Where the request came from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// Whether the caller came with a token that does not include the catalog.
@@ -54,16 +118,11 @@ impl Caller {
 
     /// Whose lists the caller sees.
     pub fn viewer(&self) -> Viewer {
-        match &self.principal {
-            Some(principal) if principal.sysadmin => Viewer::Everything,
-            Some(principal) => Viewer::Principal(principal.id),
-            None => Viewer::Anonymous,
-        }
+        Viewer { everything: self.is_sysadmin(), principal: self.id(), via: self.personal_token() }
     }
 
-    /// The caller as the audit trail names it.
+    /// The caller as the audit log names it.
     pub fn actor(&self) -> Actor<'_> {
-        let name = if self.principal.is_some() { self.name() } else { "anonymous" };
-        Actor { principal: self.id(), name, origin: &self.origin }
+        Actor { principal: self.id(), name: &self.label, origin: &self.origin }
     }
 }

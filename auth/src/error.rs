@@ -15,12 +15,28 @@ pub enum Error {
     /// Too many passwords are being verified at once.
     #[error("too many logins at once; try again in a moment")]
     TooManyLogins,
+    /// Too many wrong passwords for this account, or from this network; tried again after so
+    /// many seconds.
+    #[error("too many failed logins; try again in {0} seconds")]
+    TooManyAttempts(u64),
+    /// The caller may not do this.
+    #[error("{0}")]
+    Denied(&'static str),
+    /// There is no such thing.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// The directory or the provider that knows the password does not answer as it should.
+    #[error("{0}")]
+    Directory(String),
     /// The name or the mail address is taken.
     #[error("{0}")]
     Conflict(&'static str),
     /// The input breaks a rule.
     #[error("{0}")]
     Invalid(&'static str),
+    /// The input breaks a rule that depends on the input.
+    #[error("{0}")]
+    Refused(String),
     /// The installation's secret key does not open what is in the database.
     #[error(
         "the secret key does not fit this database: its signing keys were sealed with another one; \

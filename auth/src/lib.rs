@@ -8,14 +8,21 @@ mod access;
 pub mod accounts;
 mod authenticate;
 mod caller;
+pub mod configuration;
 mod error;
 pub mod http;
 mod passwords;
+pub mod permissions;
+pub mod personal_tokens;
 mod refresh;
+pub mod robots;
 mod scope;
 mod sealing;
+mod secrets;
 mod service;
+mod sessions;
 mod signing;
+mod throttle;
 mod token;
 
 pub use access::{Grant, Refusal, Standing};
@@ -23,6 +30,7 @@ pub use authenticate::Auth;
 pub use caller::Caller;
 pub use error::{Error, Result};
 pub use sealing::SecretKey;
+pub use sessions::{CSRF_HEADER, Cookie};
 
 /// The service that tokens are for; Harbor's name, which clients match on.
 pub const SERVICE: &str = "harbor-registry";

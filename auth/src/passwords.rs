@@ -9,15 +9,21 @@ use argon2::password_hash::PasswordHasher as _;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::{constant_time, hmac, rand};
-use roadstead_storage::tables::principal::UserAccount;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use crate::error::{Error, Result};
 
+mod threads;
+
+use threads::Threads;
+
 /// How long a verified password is remembered. A changed password does not wait for it: the
 /// stored hash is part of what is remembered.
 const REMEMBERED: Duration = Duration::from_secs(30);
+/// How long it is known that a password was right, so that guessing by others does not keep out
+/// who uses it.
+const FAMILIAR: Duration = Duration::from_hours(1);
 /// How many are remembered at most.
 const MOST_REMEMBERED: usize = 10_000;
 /// How many logins may wait for their turn.
@@ -32,6 +38,7 @@ const LONGEST_PASSWORD: usize = 1024;
 /// Verifies passwords against argon2id hashes (19 MiB, two passes; RFC 9106, OWASP).
 pub(crate) struct Passwords {
     turns: Semaphore,
+    threads: Threads,
     waiting: AtomicUsize,
     key: hmac::Key,
     remembered: Mutex<HashMap<[u8; 32], Instant>>,
@@ -61,8 +68,10 @@ impl Passwords {
         let mut key = [0; 32];
         rand::fill(&mut key).map_err(|_| Error::Crypto("no randomness"))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = (cores / 2).clamp(1, 4);
         Ok(Arc::new(Self {
-            turns: Semaphore::new(cores.clamp(1, 4)),
+            turns: Semaphore::new(threads),
+            threads: Threads::start(threads)?,
             waiting: AtomicUsize::new(0),
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             remembered: Mutex::new(HashMap::new()),
@@ -70,37 +79,55 @@ impl Passwords {
         }))
     }
 
-    /// Whether `password` is the account's. Takes as long for an account that does not exist.
+    /// Whether `password` hashes to what is stored. Takes as long when nothing is stored.
     ///
     /// # Errors
     /// [`Error::BadCredentials`], [`Error::TooManyLogins`].
     pub(crate) async fn verify(
         self: &Arc<Self>,
-        account: Option<&UserAccount>,
+        stored: Option<&str>,
         password: &str,
     ) -> Result<()> {
         if password.is_empty() || password.len() > LONGEST_PASSWORD {
             return Err(Error::BadCredentials);
         }
-        let stored = account.map_or(NOBODY, |a| a.password_hash.as_str());
-        let trace = self.trace(stored, password);
-        if account.is_some() && self.remembers(&trace) {
+        let known = stored.is_some_and(|stored| !stored.is_empty());
+        let stored = stored.filter(|stored| !stored.is_empty()).unwrap_or(NOBODY);
+        if known && self.knows(stored, password, REMEMBERED) {
             return Ok(());
         }
         let _turn = self.turn().await?;
         // Parallel logins of one client: the first has done the work for the others.
-        if account.is_some() && self.remembers(&trace) {
+        if known && self.knows(stored, password, REMEMBERED) {
             return Ok(());
         }
+        let trace = self.trace(stored, password);
         let (stored, password) = (stored.to_owned(), password.to_owned());
         let scratch = self.scratch.clone();
-        let verified = spawn_blocking(move || matches(&stored, &password, &scratch)).await;
-        let matches = verified.ok().flatten().unwrap_or(false);
-        if account.is_none() || !matches {
+        let verified = self.threads.run(move || matches(&stored, &password, &scratch)).await?;
+        if !known || verified != Some(true) {
             return Err(Error::BadCredentials);
         }
         self.remember(trace);
         Ok(())
+    }
+
+    /// Whether the password was right not long ago; costs nothing to ask.
+    pub(crate) fn is_familiar(&self, stored: Option<&str>, password: &str) -> bool {
+        stored.is_some_and(|stored| self.knows(stored, password, FAMILIAR))
+    }
+
+    /// Hashes a new password in turn with the logins.
+    pub(crate) async fn hash(self: &Arc<Self>, password: &str) -> Result<String> {
+        let _turn = self.turn().await?;
+        let password = password.to_owned();
+        self.threads.run(move || hash_now(&password)).await?
+    }
+
+    fn knows(&self, stored: &str, password: &str, at_most: Duration) -> bool {
+        let trace = self.trace(stored, password);
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.get(&trace).is_some_and(|since| since.elapsed() < at_most)
     }
 
     async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
@@ -129,15 +156,10 @@ impl Passwords {
         trace
     }
 
-    fn remembers(&self, trace: &[u8; 32]) -> bool {
-        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.get(trace).is_some_and(|since| since.elapsed() < REMEMBERED)
-    }
-
     fn remember(&self, trace: [u8; 32]) {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= MOST_REMEMBERED {
-            remembered.retain(|_, since| since.elapsed() < REMEMBERED);
+            remembered.retain(|_, since| since.elapsed() < FAMILIAR);
         }
         if remembered.len() < MOST_REMEMBERED {
             remembered.insert(trace, Instant::now());
@@ -155,6 +177,27 @@ fn hash_now(password: &str) -> Result<String> {
         .hash_password(password.as_bytes())
         .map_err(|_| Error::Crypto("a password could not be hashed"))?;
     Ok(hash.to_string())
+}
+
+/// Whether a text has an upper-case letter, a lower-case letter and a digit.
+pub(crate) fn has_every_class(text: &str) -> bool {
+    let has = |class: fn(&char) -> bool| text.chars().any(|c| class(&c));
+    has(char::is_ascii_uppercase) && has(char::is_ascii_lowercase) && has(char::is_ascii_digit)
+}
+
+/// Harbor's rule for passwords, and for secrets that people choose.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub(crate) fn check(password: &str) -> Result<()> {
+    if (8..=128).contains(&password.chars().count()) && has_every_class(password) {
+        Ok(())
+    } else {
+        Err(Error::Invalid(
+            "the password must have 8 to 128 characters with at least one upper-case letter, one \
+             lower-case letter and one digit",
+        ))
+    }
 }
 
 /// Hashes a new password with a random salt, as a PHC string.
@@ -185,55 +228,36 @@ fn matches(stored: &str, password: &str, scratch: &Scratch) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use roadstead_model::{PrincipalId, Timestamp};
-    use roadstead_storage::tables::principal::Principal;
-
     use super::*;
-
-    async fn account(password: &str) -> UserAccount {
-        UserAccount {
-            principal: Principal {
-                id: PrincipalId(1),
-                name: "alice".to_owned(),
-                epoch: 0,
-                disabled: false,
-                sysadmin: false,
-            },
-            email: None,
-            realname: String::new(),
-            comment: String::new(),
-            password_hash: hash(password).await.unwrap(),
-            created_at: Timestamp(0),
-            updated_at: Timestamp(0),
-        }
-    }
 
     #[tokio::test]
     async fn only_the_right_password_passes_and_a_changed_one_is_forgotten_at_once() {
         let passwords = Passwords::new().unwrap();
-        let before = account("Correct1").await;
-        assert!(before.password_hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        let before = hash("Correct1").await.unwrap();
+        assert!(before.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(!passwords.is_familiar(Some(&before), "Correct1"));
         for _ in 0..2 {
             passwords.verify(Some(&before), "Correct1").await.unwrap();
         }
+        assert!(passwords.is_familiar(Some(&before), "Correct1"));
         for wrong in ["correct1", "", "Correct1 ", &"x".repeat(5000)] {
             assert!(passwords.verify(Some(&before), wrong).await.is_err());
+            assert!(!passwords.is_familiar(Some(&before), wrong));
         }
         assert!(PasswordHash::new(NOBODY).is_ok());
         assert!(passwords.verify(None, "Correct1").await.is_err());
-        let after = account("Changed1").await;
+        assert!(passwords.verify(Some(""), "Correct1").await.is_err());
+        let after = passwords.hash("Changed1").await.unwrap();
         assert!(passwords.verify(Some(&after), "Correct1").await.is_err());
     }
 
     #[tokio::test]
     async fn a_flood_of_logins_is_refused_instead_of_queued_without_bound() {
         let passwords = Passwords::new().unwrap();
-        let account = account("Correct1").await;
+        let stored = hash("Correct1").await.unwrap();
         let attempts = (0..200).map(|n| {
-            let (passwords, account) = (passwords.clone(), account.clone());
-            tokio::spawn(
-                async move { passwords.verify(Some(&account), &format!("wrong{n}")).await },
-            )
+            let (passwords, stored) = (passwords.clone(), stored.clone());
+            tokio::spawn(async move { passwords.verify(Some(&stored), &format!("wrong{n}")).await })
         });
         let mut refused = 0;
         for attempt in attempts.collect::<Vec<_>>() {
@@ -242,6 +266,6 @@ mod tests {
             }
         }
         assert!(refused >= 100, "{refused}");
-        passwords.verify(Some(&account), "Correct1").await.unwrap();
+        passwords.verify(Some(&stored), "Correct1").await.unwrap();
     }
 }

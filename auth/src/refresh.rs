@@ -5,45 +5,68 @@ use std::time::Duration;
 use aws_lc_rs::{digest, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use roadstead_storage::tables::principal::Principal;
-use roadstead_storage::tables::refresh_token;
+use roadstead_model::Origin;
+use roadstead_storage::tables::principal;
+use roadstead_storage::tables::refresh_token::{self, RefreshToken};
 
 use crate::authenticate::Auth;
+use crate::caller::Caller;
 use crate::error::{Error, Result};
 
 /// How long a refresh token works.
 const LIFETIME: Duration = Duration::from_hours(30 * 24);
 
 impl Auth {
-    /// Issues a refresh token; only its hash is kept.
+    /// Issues a refresh token; only its hash is kept. None for anonymous callers.
     pub(crate) async fn issue_refresh_token(
         &self,
-        principal: &Principal,
+        caller: &Caller,
         client_id: &str,
-    ) -> Result<String> {
+    ) -> Result<Option<String>> {
+        let Some(principal) = &caller.principal else {
+            return Ok(None);
+        };
         let mut secret = [0; 32];
         rand::fill(&mut secret).map_err(|_| Error::Crypto("no randomness"))?;
         let token = BASE64.encode(secret);
         let now = self.clock.now();
-        let expires_at = now.after(LIFETIME);
-        let (hash, client_id) = (hash(&token), client_id.chars().take(64).collect::<String>());
-        let (id, epoch) = (principal.id, principal.epoch);
+        let new = RefreshToken {
+            hash: hash(&token),
+            principal: principal.id,
+            epoch: principal.epoch,
+            personal_token: caller.personal_token(),
+            secret: caller.secret,
+            client_id: client_id.chars().take(64).collect(),
+            created_at: now,
+            expires_at: now.after(LIFETIME),
+        };
         let mut tx = self.db.begin().await?;
-        refresh_token::insert(&mut tx, &hash, id, epoch, &client_id, now, expires_at).await?;
+        refresh_token::insert(&mut tx, &new).await?;
         tx.commit().await?;
-        Ok(token)
+        Ok(Some(token))
     }
 
-    /// Whose refresh token this is.
+    /// Whose refresh token this is. Everything that it was got with must still work.
     ///
     /// # Errors
     /// [`Error::InvalidToken`].
-    pub(crate) async fn redeem_refresh_token(&self, token: &str) -> Result<Principal> {
-        let hash = hash(token);
-        let found =
-            refresh_token::find(&mut self.db.read().await?, &hash, self.clock.now()).await?;
-        let (id, epoch) = found.ok_or(Error::InvalidToken)?;
-        self.current_principal(id, epoch).await?.ok_or(Error::InvalidToken)
+    pub(crate) async fn refresh_caller(&self, token: &str, origin: Origin) -> Result<Caller> {
+        let now = self.clock.now();
+        let found = refresh_token::find(&mut self.db.read().await?, &hash(token), now).await?;
+        let found = found.ok_or(Error::InvalidToken)?;
+        let principal = self.current_principal(found.principal, found.epoch).await?;
+        let principal = principal.ok_or(Error::InvalidToken)?;
+        let prefix = self.configuration().await?.robot_prefix().to_owned();
+        let mut caller = Caller::principal(principal, &prefix, origin);
+        if let Some(id) = found.personal_token {
+            let via = principal::find(&mut self.db.read().await?, id).await?;
+            caller = caller.through(via.filter(|via| via.works(now)).ok_or(Error::InvalidToken)?);
+        }
+        if let Some(secret) = found.secret {
+            self.require_secret(secret).await?;
+            caller.secret = Some(secret);
+        }
+        Ok(caller)
     }
 }
 

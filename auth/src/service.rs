@@ -44,7 +44,6 @@ impl Auth {
         }
         drop(conn);
         let now = self.clock.now();
-        let epoch = caller.principal.as_ref().map_or(0, |principal| principal.epoch);
         let granted = access.iter().map(text).collect::<Vec<_>>().join(" ");
         // What was refused needs no place in the token, which proxies want to be small.
         let mut room = LARGEST_ACCESS;
@@ -55,7 +54,7 @@ impl Auth {
             room = room.saturating_sub(ENTRY + access.name.len());
             room > 0
         });
-        let token = self.keys.sign(&Claims::new(caller.name(), caller.id(), epoch, access, now))?;
+        let token = self.keys.sign(&Claims::new(caller, access, now))?;
         Ok(TokenAnswer {
             access_token: token.clone(),
             token,

@@ -6,10 +6,12 @@
 
 use jsonwebtoken::{Algorithm, Header, Validation};
 use roadstead_model::{Action, PrincipalId, ProjectId, RepositoryId, RepositoryName, Timestamp};
+use roadstead_storage::tables::principal::Principal;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::SERVICE;
+use crate::caller::Caller;
 use crate::error::{Error, Result};
 use crate::signing::Keyring;
 
@@ -51,27 +53,33 @@ pub(crate) struct Claims {
     /// None for anonymous callers.
     pub(crate) principal: Option<PrincipalId>,
     pub(crate) epoch: i64,
+    /// The personal token that the principal came with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) via: Option<PrincipalId>,
+    #[serde(default)]
+    pub(crate) via_epoch: i64,
+    /// The secret of a robot or a personal token that proved it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) secret: Option<i64>,
     pub(crate) access: Vec<Access>,
 }
 
 impl Claims {
-    pub(crate) fn new(
-        subject: &str,
-        principal: Option<PrincipalId>,
-        epoch: i64,
-        access: Vec<Access>,
-        now: Timestamp,
-    ) -> Self {
+    pub(crate) fn new(caller: &Caller, access: Vec<Access>, now: Timestamp) -> Self {
+        let epoch = |principal: &Option<Principal>| principal.as_ref().map_or(0, |p| p.epoch);
         Self {
             iss: ISSUER.to_owned(),
-            sub: subject.to_owned(),
+            sub: caller.name().to_owned(),
             aud: SERVICE.to_owned(),
             exp: now.seconds() + LIFETIME,
             nbf: now.seconds(),
             iat: now.seconds(),
             jti: Uuid::new_v4().simple().to_string(),
-            principal,
-            epoch,
+            principal: caller.id(),
+            epoch: epoch(&caller.principal),
+            via: caller.personal_token(),
+            via_epoch: epoch(&caller.via),
+            secret: caller.secret,
             access,
         }
     }
@@ -156,8 +164,9 @@ mod tests {
 
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    use roadstead_model::ManualClock;
+    use roadstead_model::{ManualClock, Origin};
     use roadstead_storage::Db;
+    use roadstead_storage::tables::principal::Kind;
 
     use super::*;
     use crate::sealing::SecretKey;
@@ -173,7 +182,17 @@ mod tests {
     }
 
     fn claims() -> Claims {
-        Claims::new("alice", Some(PrincipalId(7)), 3, Vec::new(), NOW)
+        let alice = Principal {
+            id: PrincipalId(7),
+            kind: Kind::User,
+            name: "alice".to_owned(),
+            epoch: 3,
+            disabled: false,
+            sysadmin: false,
+            expires_at: None,
+        };
+        let caller = Caller::principal(alice, "robot$", Origin::default());
+        Claims::new(&caller, Vec::new(), NOW)
     }
 
     #[tokio::test]

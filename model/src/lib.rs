@@ -3,12 +3,14 @@
 //! Nothing here does I/O. A string from a client becomes one of these types once, at the edge,
 //! and everything below takes the type.
 
+pub mod catalogue;
 mod clock;
 mod digest;
 mod errors;
 mod id;
 mod name;
 mod origin;
+mod pattern;
 mod permission;
 mod reference;
 
@@ -20,5 +22,6 @@ pub use id::{
 };
 pub use name::{NameError, ProjectName, RepositoryName};
 pub use origin::Origin;
+pub use pattern::{Pattern, PatternError};
 pub use permission::{Action, Permission, Resource, RoleId};
 pub use reference::{Reference, ReferenceError, Tag};

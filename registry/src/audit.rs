@@ -4,6 +4,7 @@ use roadstead_auth::Grant;
 use roadstead_model::Timestamp;
 use roadstead_storage::Tx;
 use roadstead_storage::tables::audit::{self, Event};
+use roadstead_storage::tables::usage::Warning;
 
 use crate::error::Result;
 
@@ -26,11 +27,24 @@ pub(crate) async fn record(
     now: Timestamp,
 ) -> Result<()> {
     let resource = format!("{}{}", grant.name(), change.which);
-    let event = Event {
-        project: Some(grant.project()),
-        resource_type: change.resource_type,
-        resource: &resource,
-        operation: change.operation,
+    let event = Event::of(change.resource_type, &resource, change.operation);
+    let event = event.in_project(grant.project());
+    Ok(audit::record(tx, grant.caller().actor(), event, now).await?)
+}
+
+/// Writes that a project came near its quota, if it did.
+pub(crate) async fn warn_of_quota(
+    tx: &mut Tx,
+    grant: &Grant,
+    warning: Option<Warning>,
+    now: Timestamp,
+) -> Result<()> {
+    let Some(Warning { used, quota }) = warning else {
+        return Ok(());
     };
+    let project = grant.name().project();
+    tracing::warn!(project, used, quota, "a project came near its storage quota");
+    let text = format!("{used} of {quota} bytes are used");
+    let event = Event::of("quota", project, "warn").in_project(grant.project()).described(&text);
     Ok(audit::record(tx, grant.caller().actor(), event, now).await?)
 }

@@ -2,7 +2,8 @@
 
 use roadstead_auth::Grant;
 use roadstead_model::{Digest, Reference, RepositoryId, Tag};
-use roadstead_storage::tables::{blob, gc_queue, held, link, manifest, tag};
+use roadstead_storage::tables::tag::{self, Removed};
+use roadstead_storage::tables::{blob, gc_queue, held, link, manifest, usage};
 use roadstead_storage::{Error as StorageError, Tx};
 
 use crate::Registry;
@@ -31,8 +32,11 @@ impl Registry {
         repository: RepositoryId,
         name: &Tag,
     ) -> Result<()> {
-        let removed = tag::remove(tx, repository, name).await?;
-        let manifest = removed.ok_or_else(|| Error::ManifestUnknown(name.to_string()))?;
+        let manifest = match tag::remove(tx, repository, name).await? {
+            Removed::Gone(manifest) => manifest,
+            Removed::Immutable => return Err(Error::ImmutableDeletion(name.to_string())),
+            Removed::Missing => return Err(Error::ManifestUnknown(name.to_string())),
+        };
         gc_queue::manifest(tx, repository, manifest, self.clock.now()).await?;
         self.record_deletion(tx, grant, "tag", &format!(":{name}")).await
     }
@@ -50,7 +54,9 @@ impl Registry {
             return Err(Error::ManifestHeld(parent));
         }
         let now = self.clock.now();
-        tag::remove_all_of(tx, found.id).await?;
+        if let Some(immutable) = tag::remove_all_of(tx, found.id).await? {
+            return Err(Error::ImmutableDeletion(immutable));
+        }
         gc_queue::references_of(tx, repository, found.id, now).await?;
         // The foreign key decides, should an index have been pushed since the look above.
         match manifest::remove(tx, found.id).await {
@@ -61,7 +67,7 @@ impl Registry {
             result => result?,
         };
         let size = i64::try_from(found.size).unwrap_or(i64::MAX);
-        manifest::count_in_project(tx, repository, -size).await?;
+        usage::add(tx, grant.project(), -size).await?;
         self.record_deletion(tx, grant, "artifact", &format!("@{digest}")).await
     }
 

@@ -68,8 +68,11 @@ pub enum Error {
     #[error("the tag {0} does not name what If-Match or If-None-Match expects")]
     Precondition(Tag),
     /// The tag is immutable.
-    #[error("the tag {0} is immutable and names another manifest")]
+    #[error("the tag {0} is configured as immutable, cannot be updated")]
     Immutable(Tag),
+    /// The tag, or one of the manifest, is immutable.
+    #[error("the tag {0} is configured as immutable, cannot be deleted")]
+    ImmutableDeletion(String),
     /// The manifest is part of an index.
     #[error("the manifest is referenced by the index {0}; delete that first")]
     ManifestHeld(String),

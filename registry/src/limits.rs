@@ -17,6 +17,8 @@ pub struct Limits {
     pub sparse_indexes: bool,
     /// Whether an image may name blobs that are not in its repository.
     pub sparse_images: bool,
+    /// Whether an immutable tag may not even be pushed again with what it names, as in Harbor.
+    pub strict_immutability: bool,
     /// How long an upload session lives after its last bytes.
     pub upload_expiry: Duration,
     /// How many upload sessions a principal may have open.
@@ -48,6 +50,7 @@ impl Default for Limits {
             tags_per_push: 50,
             sparse_indexes: false,
             sparse_images: false,
+            strict_immutability: false,
             upload_expiry: DAY,
             uploads_per_principal: 10_000,
             body_idle: Duration::from_mins(1),

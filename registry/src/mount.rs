@@ -69,7 +69,7 @@ impl Registry {
             }
             return Ok(None);
         }
-        Ok(link::source(&mut conn, digest, caller.id(), caller.is_sysadmin()).await?)
+        Ok(link::source(&mut conn, digest, caller.viewer()).await?)
     }
 
     async fn link_from(
@@ -97,7 +97,8 @@ impl Registry {
         }
         let repository = repository_of(&mut tx, grant, now).await?;
         let lease = now.after(self.limits.lease);
-        link::put(&mut tx, grant.project(), repository, found.id, lease).await?;
+        let warning = link::put(&mut tx, grant.project(), repository, found.id, lease).await?;
+        audit::warn_of_quota(&mut tx, grant, warning, now).await?;
         let which = format!("@{digest}");
         let change = Change { resource_type: "blob", which: &which, operation: "create" };
         audit::record(&mut tx, grant, change, now).await?;

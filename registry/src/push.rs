@@ -7,8 +7,10 @@ use roadstead_auth::Grant;
 use roadstead_model::{
     Algorithm, BlobId, Digest, ManifestId, Reference, RepositoryId, Tag, Timestamp,
 };
+use roadstead_storage::tables::immutable_rule::{self, Rule};
 use roadstead_storage::tables::manifest::{self as rows, NewManifest};
-use roadstead_storage::tables::{gc_queue, held, link, tag};
+use roadstead_storage::tables::tag::{self, NewTag};
+use roadstead_storage::tables::{binding, gc_queue, held, link, usage};
 use roadstead_storage::{Error as StorageError, Tx};
 
 use crate::Registry;
@@ -79,11 +81,26 @@ impl Registry {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         let repository = repository_of(&mut tx, grant, now).await?;
+        let rules = match tags.len() {
+            0 => Vec::new(),
+            _ => immutable_rule::in_force(&mut tx, grant.project()).await?,
+        };
         let (id, created) =
             self.publish(&mut tx, repository, &digest, &read, &push.bytes, now).await?;
         let mut changed = created;
+        if created {
+            let size = i64::try_from(push.bytes.len()).unwrap_or(i64::MAX);
+            let warning = usage::add(&mut tx, grant.project(), size).await?;
+            audit::warn_of_quota(&mut tx, grant, warning, now).await?;
+        }
         for tag in &tags {
-            changed |= set_tag(&mut tx, repository, tag, id, &push.condition, now).await?;
+            let new = NewTag {
+                name: tag,
+                manifest: id,
+                immutable: protects(&rules, grant, tag),
+                strict: self.limits.strict_immutability,
+            };
+            changed |= set_tag(&mut tx, repository, new, &push.condition, now).await?;
         }
         if changed {
             record(&mut tx, grant, &digest, &tags, now).await?;
@@ -131,8 +148,6 @@ impl Registry {
         };
         hold(tx, repository, id, &resolved).await?;
         held::adopt(tx, repository, id, digest, bytes.len() as u64).await?;
-        let size = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
-        rows::count_in_project(tx, repository, size).await?;
         Ok((id, true))
     }
 
@@ -219,16 +234,20 @@ async fn hold(
     Ok(())
 }
 
+fn protects(rules: &[Rule], grant: &Grant, tag: &Tag) -> bool {
+    let below = binding::below_project(grant.name().as_str());
+    rules.iter().any(|rule| rule.protects(below, tag.as_str()))
+}
+
 /// Lets a tag name a manifest; says whether that is a change.
 async fn set_tag(
     tx: &mut Tx,
     repository: RepositoryId,
-    name: &Tag,
-    id: ManifestId,
+    new: NewTag<'_>,
     condition: &Condition,
     now: Timestamp,
 ) -> Result<bool> {
-    let before = rows::find_tagged(tx, repository, name).await?;
+    let before = rows::find_tagged(tx, repository, new.name).await?;
     let met = match (condition, &before) {
         (Condition::Always, _) | (Condition::Absent, None) | (Condition::Present, Some(_)) => true,
         (Condition::Names(digests), Some(before)) => {
@@ -237,13 +256,17 @@ async fn set_tag(
         _ => false,
     };
     if !met {
-        return Err(Error::Precondition(name.clone()));
+        return Err(Error::Precondition(new.name.clone()));
     }
-    if before.as_ref().is_some_and(|before| before.id == id) {
+    let same = before.as_ref().is_some_and(|before| before.id == new.manifest);
+    if same && !new.strict {
         return Ok(false);
     }
-    if !tag::put(tx, repository, name, id, now).await? {
-        return Err(Error::Immutable(name.clone()));
+    if !tag::put(tx, repository, new, now).await? {
+        return Err(Error::Immutable(new.name.clone()));
+    }
+    if same {
+        return Ok(false);
     }
     if let Some(before) = before {
         gc_queue::manifest(tx, repository, before.id, now).await?;

@@ -337,7 +337,9 @@ impl Registry {
                 continue;
             };
             let lease = now.after(self.limits.lease);
-            link::put(&mut tx, grant.project(), session.owner.repository, id, lease).await?;
+            let repository = session.owner.repository;
+            let warning = link::put(&mut tx, grant.project(), repository, id, lease).await?;
+            audit::warn_of_quota(&mut tx, grant, warning, now).await?;
             let which = format!("@{digest}");
             let change = Change { resource_type: "blob", which: &which, operation: "create" };
             audit::record(&mut tx, grant, change, now).await?;

@@ -188,6 +188,14 @@ impl Conn {
         if postgres { query.push(" FOR KEY SHARE OF ").push(table) } else { query }
     }
 
+    /// Keeps a row from being changed before the transaction ends; SQLite has one writer.
+    pub(crate) async fn share(&mut self, postgres_only: &'static str, id: i64) -> Result<()> {
+        if self.is_postgres() {
+            self.query(postgres_only).bind(id).fetch_optional::<(i64,)>().await?;
+        }
+        Ok(())
+    }
+
     fn is_postgres(&self) -> bool {
         matches!(self.0, Inner::Postgres(_) | Inner::PostgresTx(_))
     }

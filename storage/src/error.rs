@@ -14,6 +14,19 @@ pub enum Error {
     /// A referenced row is gone, or a row that others reference was to be removed.
     #[error("a reference does not allow this")]
     Reference,
+    /// More bytes than the project's quota leaves.
+    #[error(
+        "adding {requested} bytes of storage, which with {used} bytes used exceeds the quota of \
+         {quota} bytes"
+    )]
+    OverQuota {
+        /// What the project uses, in bytes.
+        used: i64,
+        /// What was to be added, in bytes.
+        requested: i64,
+        /// The limit, in bytes.
+        quota: i64,
+    },
     /// No space is left on the device, or less than the reserve.
     #[error("no space left for {0}")]
     Full(&'static str),

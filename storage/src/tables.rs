@@ -3,18 +3,32 @@
 //! Functions that write take a [`Tx`](crate::Tx); who calls them owns the transaction.
 
 pub mod audit;
+pub mod binding;
 pub mod blob;
 pub mod gc_queue;
+pub mod group;
 pub mod held;
+pub mod immutable_rule;
 pub mod link;
 pub mod manifest;
+pub mod member;
+pub mod personal_token;
 pub mod principal;
 pub mod project;
 pub mod referrer;
 pub mod refresh_token;
 pub mod repository;
+pub mod robot;
+pub mod role;
+pub mod secret;
+pub mod session;
 pub mod setting;
 pub mod signing_key;
 pub mod tag;
 pub mod tombstone;
 pub mod upload;
+pub mod usage;
+pub mod user;
+mod viewer;
+
+pub use viewer::Viewer;

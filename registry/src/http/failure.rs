@@ -147,8 +147,9 @@ impl From<Error> for Failure {
             Error::ManifestInvalid(_) => (S::BAD_REQUEST, OciCode::ManifestInvalid),
             Error::ManifestTooLarge(_) => (S::PAYLOAD_TOO_LARGE, OciCode::ManifestInvalid),
             Error::TooManyTags(_) => (S::URI_TOO_LONG, OciCode::TagInvalid),
-            Error::Precondition(_) | Error::Immutable(_) => {
-                (S::PRECONDITION_FAILED, OciCode::Denied)
+            Error::Precondition(_) => (S::PRECONDITION_FAILED, OciCode::Denied),
+            Error::Immutable(_) | Error::ImmutableDeletion(_) => {
+                (S::PRECONDITION_FAILED, OciCode::Precondition)
             }
             Error::ManifestHeld(_) | Error::BlobHeld(_) => {
                 let held = Self::new(S::METHOD_NOT_ALLOWED, OciCode::Denied, error.to_string());
@@ -162,6 +163,11 @@ impl From<Error> for Failure {
             Error::UploadBusy(at) => {
                 let (status, at) = (S::CONFLICT, *at);
                 return Self::session(status, OciCode::BlobUploadInvalid, &error, at);
+            }
+            Error::Auth(AuthError::TooManyAttempts(seconds)) => {
+                let status = S::TOO_MANY_REQUESTS;
+                return Self::new(status, OciCode::TooManyRequests, error.to_string())
+                    .with(RETRY_AFTER, (*seconds).into());
             }
             Error::TooManyUploads | Error::Auth(AuthError::TooManyLogins) => {
                 return Self::new(
@@ -177,10 +183,38 @@ impl From<Error> for Failure {
                 return Self::new(S::INSUFFICIENT_STORAGE, OciCode::Unavailable, message)
                     .with(RETRY_AFTER, HeaderValue::from_static("60"));
             }
+            Error::Storage(StorageError::OverQuota { used, requested, quota }) => {
+                return over_quota(*used, *requested, *quota);
+            }
             Error::Storage(_) | Error::Auth(_) | Error::Task(_) => return unavailable(&error),
         };
         Self::new(status, code, error.to_string())
     }
+}
+
+/// Harbor's words, which its clients look for.
+fn over_quota(used: i64, requested: i64, quota: i64) -> Failure {
+    let message = format!(
+        "adding {} of storage resource, which when updated to current usage of {} will exceed the \
+         configured upper limit of {}",
+        binary(requested),
+        binary(used),
+        binary(quota)
+    );
+    Failure::new(StatusCode::FORBIDDEN, OciCode::Denied, message)
+}
+
+/// A number of bytes as people read it: `512 B`, `1.5 MiB`.
+fn binary(bytes: i64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let (mut whole, mut tenths, mut unit) = (bytes, 0, "B");
+    for larger in UNITS {
+        if whole < 1024 {
+            break;
+        }
+        (tenths, whole, unit) = (whole % 1024 * 10 / 1024, whole / 1024, larger);
+    }
+    if unit == "B" { format!("{whole} B") } else { format!("{whole}.{tenths} {unit}") }
 }
 
 /// One error for each digest.

@@ -5,16 +5,21 @@ use std::collections::HashMap;
 
 use roadstead_model::{BlobId, Digest, ProjectId, RepositoryId, Timestamp};
 
+use super::usage::{self, Warning};
+use super::viewer::{SEES_REPOSITORY, Viewer};
 use crate::{Conn, Error, Result, Tx};
 
 /// Links a blob in a repository, or renews its lease, and counts it in the project once.
+///
+/// # Errors
+/// [`Error::OverQuota`] when the project has no room for it.
 pub async fn put(
     tx: &mut Tx,
     project: ProjectId,
     repository: RepositoryId,
     blob: BlobId,
     lease_until: Timestamp,
-) -> Result<()> {
+) -> Result<Option<Warning>> {
     tx.query(
         "INSERT INTO repo_blob (repo_id, blob_id, lease_until) VALUES ($1, $2, $3)
          ON CONFLICT (repo_id, blob_id) DO UPDATE SET lease_until = excluded.lease_until
@@ -25,11 +30,17 @@ pub async fn put(
     .bind(lease_until.0)
     .execute()
     .await?;
-    count_in(tx, project, blob).await?;
-    resolve_missing(tx, repository, blob).await
+    let warning = count_in(tx, project, blob).await?;
+    resolve_missing(tx, repository, blob).await?;
+    Ok(warning)
 }
 
-async fn count_in(tx: &mut Tx, project: ProjectId, blob: BlobId) -> Result<()> {
+async fn size_of(tx: &mut Tx, blob: BlobId) -> Result<i64> {
+    let size = tx.query("SELECT size FROM blob WHERE id = $1").bind(blob.0);
+    Ok(size.fetch_one::<(i64,)>().await?.0)
+}
+
+async fn count_in(tx: &mut Tx, project: ProjectId, blob: BlobId) -> Result<Option<Warning>> {
     let added = tx
         .query(
             "INSERT INTO project_blob (project_id, blob_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
@@ -38,17 +49,11 @@ async fn count_in(tx: &mut Tx, project: ProjectId, blob: BlobId) -> Result<()> {
         .bind(blob.0)
         .execute()
         .await?;
-    if added == 1 {
-        tx.query(
-            "UPDATE project_usage SET used = used + (SELECT size FROM blob WHERE id = $2)
-             WHERE project_id = $1",
-        )
-        .bind(project.0)
-        .bind(blob.0)
-        .execute()
-        .await?;
+    if added == 0 {
+        return Ok(None);
     }
-    Ok(())
+    let size = size_of(tx, blob).await?;
+    usage::add(tx, project, size).await
 }
 
 /// Manifests that were pushed before this blob, where that is allowed, hold it from now on.
@@ -150,14 +155,8 @@ async fn uncount_in(tx: &mut Tx, project: ProjectId, blob: BlobId) -> Result<()>
         .execute()
         .await?;
     if removed == 1 {
-        tx.query(
-            "UPDATE project_usage SET used = used - (SELECT size FROM blob WHERE id = $2)
-             WHERE project_id = $1",
-        )
-        .bind(project.0)
-        .bind(blob.0)
-        .execute()
-        .await?;
+        let size = size_of(tx, blob).await?;
+        usage::add(tx, project, -size).await?;
     }
     Ok(())
 }
@@ -195,28 +194,25 @@ pub async fn resolve(
     Ok(found)
 }
 
-/// A repository that links the digest and that the principal may pull.
-///
-/// `everything` is for system administrators; anonymous callers pass no principal.
+/// A repository that links the digest and that the viewer may pull.
 pub async fn source(
     conn: &mut Conn,
     digest: &Digest,
-    principal: Option<roadstead_model::PrincipalId>,
-    everything: bool,
+    viewer: Viewer,
 ) -> Result<Option<RepositoryId>> {
+    let (everything, principal, via) = viewer.parameters();
     let row: Option<(i64,)> = conn
         .query(
             "SELECT l.repo_id FROM blob b JOIN repo_blob l ON l.blob_id = b.id
              JOIN repository r ON r.id = l.repo_id JOIN project p ON p.id = r.project_id
-             WHERE b.digest = $1 AND ($2 OR p.public OR EXISTS (SELECT 1 FROM project_member m
-                    JOIN role_permission a ON a.role_id = m.role_id
-                    WHERE m.project_id = p.id AND m.principal_id = $3
-                      AND a.resource = 'repository' AND a.action = 'pull'))
-             LIMIT 1",
+             WHERE b.digest = $4 AND ",
         )
-        .bind(digest.as_str())
+        .push(SEES_REPOSITORY)
+        .push(" LIMIT 1")
         .bind(everything)
-        .bind(principal.map_or(0, |id| id.0))
+        .bind(principal)
+        .bind(via)
+        .bind(digest.as_str())
         .fetch_optional()
         .await?;
     Ok(row.map(|(id,)| RepositoryId(id)))

@@ -122,19 +122,6 @@ pub async fn insert(
     Ok(row.map(|(id,)| ManifestId(id)))
 }
 
-/// Counts (or, with a negative number, uncounts) a manifest's bytes in its project.
-pub async fn count_in_project(tx: &mut Tx, repository: RepositoryId, bytes: i64) -> Result<()> {
-    tx.query(
-        "UPDATE project_usage SET used = used + $2
-         WHERE project_id = (SELECT project_id FROM repository WHERE id = $1)",
-    )
-    .bind(repository.0)
-    .bind(bytes)
-    .execute()
-    .await?;
-    Ok(())
-}
-
 /// A child that an index names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Child {

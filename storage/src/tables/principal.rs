@@ -1,15 +1,49 @@
-//! Principals, and the people among them who have a password here.
+//! Principals: whoever can be authenticated, or have roles.
 
 use roadstead_model::{PrincipalId, Timestamp};
 
 use crate::{Conn, Error, Result, Tx};
+
+/// What a principal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A person.
+    User,
+    /// A group of people.
+    Group,
+    /// A robot account.
+    Robot,
+    /// A personal access token.
+    Token,
+}
+
+impl Kind {
+    /// The word used in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Group => "group",
+            Self::Robot => "robot",
+            Self::Token => "token",
+        }
+    }
+
+    fn named(name: &str) -> Result<Self> {
+        [Self::User, Self::Group, Self::Robot, Self::Token]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .ok_or_else(|| Error::inconsistent("principal", format!("kind {name:?}")))
+    }
+}
 
 /// Somebody who can be authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// The id, never given to another.
     pub id: PrincipalId,
-    /// The name to log in with.
+    /// What it is.
+    pub kind: Kind,
+    /// The name to log in with; for robots without the prefix.
     pub name: String,
     /// Changes when every credential issued so far must stop working.
     pub epoch: i64,
@@ -17,172 +51,143 @@ pub struct Principal {
     pub disabled: bool,
     /// May do everything.
     pub sysadmin: bool,
+    /// When it stops working by itself.
+    pub expires_at: Option<Timestamp>,
 }
 
-/// A person's account.
-#[derive(Clone, Debug)]
-pub struct UserAccount {
-    /// The principal.
-    pub principal: Principal,
-    /// Unique, but not for the first administrator, who has none.
-    pub email: Option<String>,
-    /// The full name.
-    pub realname: String,
-    /// Free text.
-    pub comment: String,
-    /// PHC string.
-    pub password_hash: String,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// When it was changed last.
-    pub updated_at: Timestamp,
-}
-
-/// What a new account needs.
-#[derive(Clone, Copy, Debug)]
-pub struct NewUser<'a> {
-    /// The name to log in with.
-    pub name: &'a str,
-    /// The mail address, unique.
-    pub email: Option<&'a str>,
-    /// The full name.
-    pub realname: &'a str,
-    /// Free text.
-    pub comment: &'a str,
-    /// PHC string.
-    pub password_hash: &'a str,
-    /// May do everything.
-    pub sysadmin: bool,
-}
-
-type Row = (i64, String, i64, bool, bool, Option<String>, String, String, String, i64, i64);
-
-const SELECT: &str = "SELECT p.id, p.name, p.epoch, p.disabled, u.sysadmin, u.email, u.realname,
-            u.comment, u.password_hash, p.created_at, p.updated_at
-     FROM principal p JOIN user_account u ON u.principal_id = p.id";
-
-fn account(row: Row) -> UserAccount {
-    let (id, name, epoch, disabled, sysadmin, email, realname, comment, hash, created, updated) =
-        row;
-    UserAccount {
-        principal: Principal { id: PrincipalId(id), name, epoch, disabled, sysadmin },
-        email,
-        realname,
-        comment,
-        password_hash: hash,
-        created_at: Timestamp(created),
-        updated_at: Timestamp(updated),
+impl Principal {
+    /// Whether it may do anything at all at this moment.
+    pub fn works(&self, now: Timestamp) -> bool {
+        !self.disabled && self.expires_at.is_none_or(|end| end > now)
     }
 }
 
-/// The account with this name.
-pub async fn find_user(conn: &mut Conn, name: &str) -> Result<Option<UserAccount>> {
-    let row: Option<Row> = conn
-        .query(SELECT)
-        .push(" WHERE p.kind = 'user' AND p.name = $1")
-        .bind(name)
-        .fetch_optional()
-        .await?;
-    Ok(row.map(account))
-}
+type Row = (i64, String, String, i64, bool, bool, Option<i64>);
 
-/// The account with this id.
-pub async fn find_user_by_id(conn: &mut Conn, id: PrincipalId) -> Result<Option<UserAccount>> {
-    let row: Option<Row> =
-        conn.query(SELECT).push(" WHERE p.id = $1").bind(id.0).fetch_optional().await?;
-    Ok(row.map(account))
-}
+const SELECT: &str = "SELECT p.id, p.kind, p.name, p.epoch, p.disabled,
+            CASE WHEN u.sysadmin OR u.directory_admin THEN TRUE ELSE FALSE END,
+            COALESCE(r.expires_at, t.expires_at)
+     FROM principal p LEFT JOIN user_account u ON u.principal_id = p.id
+     LEFT JOIN robot r ON r.principal_id = p.id
+     LEFT JOIN personal_token t ON t.principal_id = p.id
+     WHERE p.deleted_at IS NULL";
 
-/// The principal with this id, whatever its kind.
-pub async fn find(conn: &mut Conn, id: PrincipalId) -> Result<Option<Principal>> {
-    let row: Option<(i64, String, i64, bool, bool)> = conn
-        .query(
-            "SELECT p.id, p.name, p.epoch, p.disabled,
-                    CASE WHEN u.sysadmin IS NULL THEN FALSE ELSE u.sysadmin END
-             FROM principal p LEFT JOIN user_account u ON u.principal_id = p.id WHERE p.id = $1",
-        )
-        .bind(id.0)
-        .fetch_optional()
-        .await?;
-    Ok(row.map(|(id, name, epoch, disabled, sysadmin)| Principal {
+fn principal(row: Row) -> Result<Principal> {
+    let (id, kind, name, epoch, disabled, sysadmin, expires_at) = row;
+    Ok(Principal {
         id: PrincipalId(id),
+        kind: Kind::named(&kind)?,
         name,
         epoch,
         disabled,
         sysadmin,
-    }))
+        expires_at: expires_at.map(Timestamp),
+    })
 }
 
-/// Makes an account.
+/// The principal with this id, unless it was deleted.
+pub async fn find(conn: &mut Conn, id: PrincipalId) -> Result<Option<Principal>> {
+    let row: Option<Row> =
+        conn.query(SELECT).push(" AND p.id = $1").bind(id.0).fetch_optional().await?;
+    row.map(principal).transpose()
+}
+
+/// The principal of this kind and name.
+pub async fn find_named(conn: &mut Conn, kind: Kind, name: &str) -> Result<Option<Principal>> {
+    let row: Option<Row> = conn
+        .query(SELECT)
+        .push(" AND p.kind = $1 AND p.name = $2")
+        .bind(kind.name())
+        .bind(name)
+        .fetch_optional()
+        .await?;
+    row.map(principal).transpose()
+}
+
+/// Makes a principal.
 ///
 /// # Errors
-/// [`Error::Conflict`] when the name or the mail address is taken.
-pub async fn insert_user(tx: &mut Tx, user: NewUser<'_>, now: Timestamp) -> Result<PrincipalId> {
+/// [`Error::Conflict`] when the name is taken among its kind.
+pub async fn insert(tx: &mut Tx, kind: Kind, name: &str, now: Timestamp) -> Result<PrincipalId> {
     let (id,): (i64,) = tx
         .query(
             "INSERT INTO principal (kind, name, created_at, updated_at)
-             VALUES ('user', $1, $2, $2) RETURNING id",
+             VALUES ($1, $2, $3, $3) RETURNING id",
         )
-        .bind(user.name)
+        .bind(kind.name())
+        .bind(name)
         .bind(now.0)
         .fetch_one()
         .await?;
-    tx.query(
-        "INSERT INTO user_account (principal_id, email, realname, comment, password_hash, sysadmin)
-         VALUES ($1, $2, $3, $4, $5, $6)",
-    )
-    .bind(id)
-    .bind(user.email.map(str::to_owned))
-    .bind(user.realname)
-    .bind(user.comment)
-    .bind(user.password_hash)
-    .bind(user.sysadmin)
-    .execute()
-    .await?;
     Ok(PrincipalId(id))
 }
 
-/// Gives an account another password; every credential issued before stops working.
-pub async fn set_password(
-    tx: &mut Tx,
-    id: PrincipalId,
-    password_hash: &str,
-    now: Timestamp,
-) -> Result<()> {
-    let changed = tx
-        .query("UPDATE user_account SET password_hash = $1 WHERE principal_id = $2")
-        .bind(password_hash)
-        .bind(id.0)
-        .execute()
-        .await?;
+/// Ends every credential that was issued to a principal so far.
+pub async fn revoke(tx: &mut Tx, id: PrincipalId, now: Timestamp) -> Result<()> {
     tx.query("UPDATE principal SET epoch = epoch + 1, updated_at = $1 WHERE id = $2")
         .bind(now.0)
         .bind(id.0)
         .execute()
         .await?;
-    if changed == 1 { Ok(()) } else { Err(Error::Reference) }
+    Ok(())
 }
 
-/// Accounts but the one with id `except`, by name.
-pub async fn list_users(
-    conn: &mut Conn,
-    except: PrincipalId,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<UserAccount>> {
-    let rows: Vec<Row> = conn
-        .query(SELECT)
-        .push(" WHERE p.id <> $1 ORDER BY p.name LIMIT $2 OFFSET $3")
-        .bind(except.0)
-        .bind(limit)
-        .bind(offset)
-        .fetch_all()
+/// Notes a change of a principal; changes of one at the same time wait for each other.
+pub async fn touch(tx: &mut Tx, id: PrincipalId, now: Timestamp) -> Result<()> {
+    tx.query("UPDATE principal SET updated_at = $1 WHERE id = $2")
+        .bind(now.0)
+        .bind(id.0)
+        .execute()
         .await?;
-    Ok(rows.into_iter().map(account).collect())
+    Ok(())
 }
 
-/// How many accounts there are.
-pub async fn count_users(conn: &mut Conn) -> Result<i64> {
-    let (count,) = conn.query("SELECT COUNT(*) FROM user_account").fetch_one::<(i64,)>().await?;
-    Ok(count)
+/// Enables or disables a principal.
+pub async fn set_disabled(
+    tx: &mut Tx,
+    id: PrincipalId,
+    disabled: bool,
+    now: Timestamp,
+) -> Result<()> {
+    tx.query("UPDATE principal SET disabled = $1, updated_at = $2 WHERE id = $3")
+        .bind(disabled)
+        .bind(now.0)
+        .bind(id.0)
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// Deletes a principal: it loses its name, its roles, its groups and every credential. The row
+/// stays, because its past names it. False when there was none.
+pub async fn remove(tx: &mut Tx, id: PrincipalId, now: Timestamp) -> Result<bool> {
+    let removed = tx
+        .query(
+            "UPDATE principal SET name = name || '#' || CAST(id AS TEXT), deleted_at = $1,
+                    updated_at = $1, epoch = epoch + 1, disabled = TRUE
+             WHERE id = $2 AND deleted_at IS NULL",
+        )
+        .bind(now.0)
+        .bind(id.0)
+        .execute()
+        .await?;
+    if removed == 0 {
+        return Ok(false);
+    }
+    super::binding::remove_all_of(tx, id).await?;
+    for statement in [
+        "DELETE FROM group_member WHERE user_id = $1 OR group_id = $1",
+        "DELETE FROM secret WHERE principal_id = $1",
+        "DELETE FROM session WHERE principal_id = $1",
+        "DELETE FROM refresh_token WHERE principal_id = $1",
+        "DELETE FROM oidc_account WHERE principal_id = $1",
+        "DELETE FROM user_group WHERE principal_id = $1",
+        "DELETE FROM robot WHERE principal_id = $1",
+        "DELETE FROM personal_token WHERE principal_id = $1",
+        "UPDATE user_account SET email = NULL, password_hash = '', sysadmin = FALSE,
+                directory_admin = FALSE WHERE principal_id = $1",
+    ] {
+        tx.query(statement).bind(id.0).execute().await?;
+    }
+    Ok(true)
 }

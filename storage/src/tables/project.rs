@@ -1,10 +1,13 @@
-//! Projects, and who may do what in them.
+//! Projects.
 
 use roadstead_model::{
-    Action, PrincipalId, ProjectId, ProjectName, RepositoryId, RepositoryName, Resource, RoleId,
-    Timestamp,
+    PrincipalId, ProjectId, ProjectName, RepositoryId, RepositoryName, RoleId, Timestamp,
 };
 
+use super::binding::{self, Scope};
+use super::viewer::{SEES_PROJECT, Viewer};
+use crate::filter::Condition;
+use crate::filter::containing;
 use crate::{Conn, Result, Tx};
 
 /// A project's row.
@@ -78,16 +81,8 @@ pub async fn insert(
         .bind(quota)
         .execute()
         .await?;
-    tx.query(
-        "INSERT INTO project_member (project_id, principal_id, role_id, created_at)
-         VALUES ($1, $2, $3, $4)",
-    )
-    .bind(id)
-    .bind(owner.0)
-    .bind(RoleId::PROJECT_ADMIN.0)
-    .bind(now.0)
-    .execute()
-    .await?;
+    let scope = Scope::Project(ProjectId(id));
+    binding::insert(tx, owner, RoleId::PROJECT_ADMIN, scope, "", now).await?;
     Ok(ProjectId(id))
 }
 
@@ -105,28 +100,6 @@ pub async fn find_by_id(conn: &mut Conn, id: ProjectId) -> Result<Option<Project
     Ok(row.map(project))
 }
 
-/// Whose projects a list shows.
-#[derive(Clone, Copy, Debug)]
-pub enum Viewer {
-    /// All of them.
-    Everything,
-    /// The public ones, and those that this principal is a member of.
-    Principal(PrincipalId),
-    /// The public ones.
-    Anonymous,
-}
-
-impl Viewer {
-    /// (sees everything, principal id or one that nobody has)
-    pub(super) fn parameters(self) -> (bool, i64) {
-        match self {
-            Self::Everything => (true, 0),
-            Self::Principal(id) => (false, id.0),
-            Self::Anonymous => (false, 0),
-        }
-    }
-}
-
 /// What a list of projects is narrowed to.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter<'a> {
@@ -136,10 +109,11 @@ pub struct Filter<'a> {
     pub owner: Option<&'a str>,
     /// Public ones, or private ones.
     pub public: Option<bool>,
+    /// What else is asked for.
+    pub conditions: &'a [Condition],
+    /// (column, descending).
+    pub order: &'a [(&'static str, bool)],
 }
-
-const VISIBLE: &str = " WHERE ($1 OR p.public OR EXISTS (SELECT 1 FROM project_member m
-        WHERE m.project_id = p.id AND m.principal_id = $2))";
 
 fn narrowed<'c>(
     conn: &'c mut Conn,
@@ -147,8 +121,9 @@ fn narrowed<'c>(
     viewer: Viewer,
     filter: Filter<'_>,
 ) -> crate::Query<'c> {
-    let (everything, principal) = viewer.parameters();
-    let mut query = conn.query(select).push(VISIBLE).bind(everything).bind(principal);
+    let (everything, principal, via) = viewer.parameters();
+    let query = conn.query(select).push(" WHERE ").push(SEES_PROJECT);
+    let mut query = query.bind(everything).bind(principal).bind(via);
     if let Some(name) = filter.name {
         query = query.push(" AND p.name LIKE ").push_bind(containing(name)).push(" ESCAPE '\\'");
     }
@@ -158,20 +133,7 @@ fn narrowed<'c>(
     if let Some(public) = filter.public {
         query = query.push(" AND p.public = ").push_bind(public);
     }
-    query
-}
-
-/// A LIKE pattern that matches `part` anywhere and means its wildcards literally.
-fn containing(part: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in part.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
+    query.narrowed(filter.conditions)
 }
 
 /// The projects that the viewer can see, by name; `limit` rows from `offset`.
@@ -183,7 +145,8 @@ pub async fn list(
     offset: i64,
 ) -> Result<Vec<Project>> {
     let rows: Vec<Row> = narrowed(conn, SELECT, viewer, filter)
-        .push(" ORDER BY p.name LIMIT ")
+        .ordered(filter.order)
+        .push(" LIMIT ")
         .push_bind(limit)
         .push(" OFFSET ")
         .push_bind(offset)
@@ -228,42 +191,87 @@ pub async fn place(conn: &mut Conn, name: &RepositoryName) -> Result<Option<Plac
     }))
 }
 
-/// The actions on `resource` that the principal's roles in the project allow, and, when it is
-/// public, everybody's.
-pub async fn actions(
-    conn: &mut Conn,
-    project: ProjectId,
-    public: bool,
-    principal: Option<PrincipalId>,
-    resource: Resource,
-) -> Result<Vec<Action>> {
-    let rows: Vec<(String,)> = conn
-        .query(
-            "SELECT DISTINCT action FROM role_permission WHERE resource = $1
-               AND (($2 AND role_id = $3) OR role_id IN (SELECT role_id FROM project_member
-                     WHERE project_id = $4 AND principal_id = $5))",
-        )
-        .bind(resource.name())
-        .bind(public)
-        .bind(RoleId::PUBLIC.0)
-        .bind(project.0)
-        .bind(principal.map_or(0, |id| id.0))
-        .fetch_all()
-        .await?;
-    Ok(rows.iter().filter_map(|(name,)| Action::named(name)).collect())
+/// Keeps a project's row, and with it its rules and patterns, from being changed before the
+/// transaction ends.
+pub(super) async fn share(tx: &mut Tx, id: ProjectId) -> Result<()> {
+    tx.share("SELECT id FROM project WHERE id = $1 FOR SHARE", id.0).await
 }
 
-/// The ids of the roles that the principal has in the project.
-pub async fn roles_of(
-    conn: &mut Conn,
-    project: ProjectId,
-    principal: PrincipalId,
-) -> Result<Vec<RoleId>> {
-    let rows: Vec<(i64,)> = conn
-        .query("SELECT role_id FROM project_member WHERE project_id = $1 AND principal_id = $2")
-        .bind(project.0)
-        .bind(principal.0)
+/// Notes a change of the project, and keeps whoever shares its row waiting for the transaction.
+/// False when the project is gone.
+pub async fn lock(tx: &mut Tx, id: ProjectId, now: Timestamp) -> Result<bool> {
+    let locked = tx
+        .query("UPDATE project SET updated_at = $1 WHERE id = $2")
+        .bind(now.0)
+        .bind(id.0)
+        .execute()
+        .await?;
+    Ok(locked == 1)
+}
+
+/// Makes a project public, or private.
+pub async fn set_public(tx: &mut Tx, id: ProjectId, public: bool, now: Timestamp) -> Result<()> {
+    tx.query("UPDATE project SET public = $1, updated_at = $2 WHERE id = $3")
+        .bind(public)
+        .bind(now.0)
+        .bind(id.0)
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// How many repositories with content a project has.
+pub async fn count_repositories(conn: &mut Conn, id: ProjectId) -> Result<i64> {
+    let (count,) = conn
+        .query(
+            "SELECT COUNT(*) FROM repository r WHERE r.project_id = $1
+               AND EXISTS (SELECT 1 FROM manifest m WHERE m.repo_id = r.id)",
+        )
+        .bind(id.0)
+        .fetch_one::<(i64,)>()
+        .await?;
+    Ok(count)
+}
+
+/// Removes a project whose content, robots and members are gone; false when it is gone itself.
+///
+/// # Errors
+/// [`Error::Reference`](crate::Error::Reference) while something is left in it.
+pub async fn remove(tx: &mut Tx, id: ProjectId) -> Result<bool> {
+    for statement in [
+        "DELETE FROM immutable_rule WHERE project_id = $1",
+        "DELETE FROM project_metadata WHERE project_id = $1",
+        "DELETE FROM cve_allowlist WHERE project_id = $1",
+        "DELETE FROM project_blob WHERE project_id = $1",
+        "DELETE FROM project_usage WHERE project_id = $1",
+    ] {
+        tx.query(statement).bind(id.0).execute().await?;
+    }
+    Ok(tx.query("DELETE FROM project WHERE id = $1").bind(id.0).execute().await? == 1)
+}
+
+/// How many projects, and repositories with content, there are: (public projects, public
+/// repositories, private projects, private repositories), as far as the viewer sees them.
+pub async fn statistics(conn: &mut Conn, viewer: Viewer) -> Result<(i64, i64, i64, i64)> {
+    let (everything, principal, via) = viewer.parameters();
+    let rows: Vec<(bool, i64, i64)> = conn
+        .query(
+            "SELECT p.public, COUNT(*), CAST(COALESCE(SUM((SELECT COUNT(*) FROM repository r
+                 WHERE r.project_id = p.id
+                   AND EXISTS (SELECT 1 FROM manifest m WHERE m.repo_id = r.id))), 0) AS BIGINT)
+             FROM project p WHERE ",
+        )
+        .push(SEES_PROJECT)
+        .push(" GROUP BY p.public")
+        .bind(everything)
+        .bind(principal)
+        .bind(via)
         .fetch_all()
         .await?;
-    Ok(rows.into_iter().map(|(id,)| RoleId(id)).collect())
+    let of = |wanted: bool| {
+        let row = rows.iter().find(|(public, ..)| *public == wanted);
+        row.map_or((0, 0), |(_, projects, repositories)| (*projects, *repositories))
+    };
+    let ((public, public_repositories), (private, private_repositories)) = (of(true), of(false));
+    Ok((public, public_repositories, private, private_repositories))
 }

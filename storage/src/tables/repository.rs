@@ -2,7 +2,7 @@
 
 use roadstead_model::{ProjectId, RepositoryId, RepositoryName, Timestamp};
 
-use super::project::Viewer;
+use super::viewer::{SEES_REPOSITORY, Viewer};
 use crate::{Conn, Result, Tx};
 
 /// The repository of this name, made if it is not there yet.
@@ -12,15 +12,22 @@ pub async fn ensure(
     name: &RepositoryName,
     now: Timestamp,
 ) -> Result<RepositoryId> {
-    tx.query(
-        "INSERT INTO repository (project_id, name, created_at, updated_at)
-         VALUES ($1, $2, $3, $3) ON CONFLICT (name) DO NOTHING",
-    )
-    .bind(project.0)
-    .bind(name.as_str())
-    .bind(now.0)
-    .execute()
-    .await?;
+    super::project::share(tx, project).await?;
+    let made: Option<(i64,)> = tx
+        .query(
+            "INSERT INTO repository (project_id, name, created_at, updated_at)
+             VALUES ($1, $2, $3, $3) ON CONFLICT (name) DO NOTHING RETURNING id",
+        )
+        .bind(project.0)
+        .bind(name.as_str())
+        .bind(now.0)
+        .fetch_optional()
+        .await?;
+    if let Some((id,)) = made {
+        let id = RepositoryId(id);
+        super::binding::repository_created(tx, project, id, name.as_str()).await?;
+        return Ok(id);
+    }
     let (id,) = tx
         .query("SELECT id FROM repository WHERE name = $1 AND project_id = $2")
         .bind(name.as_str())
@@ -37,21 +44,18 @@ pub async fn catalog(
     last: &str,
     limit: i64,
 ) -> Result<Vec<String>> {
-    let (everything, principal) = viewer.parameters();
+    let (everything, principal, via) = viewer.parameters();
     let rows: Vec<(String,)> = conn
-        .query(
-            "SELECT r.name FROM repository r JOIN project p ON p.id = r.project_id
-             WHERE r.name > $1
-               AND EXISTS (SELECT 1 FROM manifest m WHERE m.repo_id = r.id)
-               AND ($2 OR p.public OR EXISTS (SELECT 1 FROM project_member m
-                    JOIN role_permission a ON a.role_id = m.role_id
-                    WHERE m.project_id = p.id AND m.principal_id = $3
-                      AND a.resource = 'repository' AND a.action = 'pull'))
-             ORDER BY r.name LIMIT $4",
+        .query("SELECT r.name FROM repository r JOIN project p ON p.id = r.project_id WHERE ")
+        .push(SEES_REPOSITORY)
+        .push(
+            " AND EXISTS (SELECT 1 FROM manifest m WHERE m.repo_id = r.id) AND r.name > $4
+             ORDER BY r.name LIMIT $5",
         )
-        .bind(last)
         .bind(everything)
         .bind(principal)
+        .bind(via)
+        .bind(last)
         .bind(limit)
         .fetch_all()
         .await?;

@@ -4,56 +4,95 @@ use roadstead_model::{ManifestId, RepositoryId, Tag, Timestamp};
 
 use crate::{Conn, Result, Tx};
 
+/// What a tag is to name.
+#[derive(Clone, Copy, Debug)]
+pub struct NewTag<'a> {
+    /// The tag.
+    pub name: &'a Tag,
+    /// What it is to name.
+    pub manifest: ManifestId,
+    /// Whether a rule protects it from now on, as of
+    /// [`in_force`](super::immutable_rule::in_force) in the same transaction.
+    pub immutable: bool,
+    /// Whether an immutable tag must not be written again even with what it names.
+    pub strict: bool,
+}
+
 /// Lets a tag name a manifest; false when the tag is immutable and names another. The guard is in
 /// the statement, so that one writer wins under any race.
 pub async fn put(
     tx: &mut Tx,
     repository: RepositoryId,
-    tag: &Tag,
-    manifest: ManifestId,
+    tag: NewTag<'_>,
     now: Timestamp,
 ) -> Result<bool> {
     let row: Option<(i64,)> = tx
         .query(
-            "INSERT INTO tag (repo_id, name, manifest_id, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $4)
+            "INSERT INTO tag (repo_id, name, manifest_id, immutable, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $5)
              ON CONFLICT (repo_id, name)
              DO UPDATE SET manifest_id = excluded.manifest_id, updated_at = excluded.updated_at
-             WHERE tag.manifest_id = excluded.manifest_id OR NOT tag.immutable
+             WHERE NOT tag.immutable OR (tag.manifest_id = excluded.manifest_id AND NOT $6)
              RETURNING manifest_id",
         )
         .bind(repository.0)
-        .bind(tag.as_str())
-        .bind(manifest.0)
+        .bind(tag.name.as_str())
+        .bind(tag.manifest.0)
+        .bind(tag.immutable)
         .bind(now.0)
+        .bind(tag.strict)
         .fetch_optional()
         .await?;
     Ok(row.is_some())
 }
 
-/// Removes a tag and returns the manifest it named; None when there was no such tag.
-pub async fn remove(
-    tx: &mut Tx,
-    repository: RepositoryId,
-    tag: &Tag,
-) -> Result<Option<ManifestId>> {
+/// How an attempt to remove a tag ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// It is gone; it named this manifest.
+    Gone(ManifestId),
+    /// It is immutable, and stays.
+    Immutable,
+    /// There was no such tag.
+    Missing,
+}
+
+/// Removes a tag, unless it is immutable.
+pub async fn remove(tx: &mut Tx, repository: RepositoryId, tag: &Tag) -> Result<Removed> {
     let row: Option<(i64,)> = tx
-        .query("DELETE FROM tag WHERE repo_id = $1 AND name = $2 RETURNING manifest_id")
+        .query(
+            "DELETE FROM tag WHERE repo_id = $1 AND name = $2 AND NOT immutable
+             RETURNING manifest_id",
+        )
         .bind(repository.0)
         .bind(tag.as_str())
         .fetch_optional()
         .await?;
-    Ok(row.map(|(id,)| ManifestId(id)))
+    if let Some((id,)) = row {
+        return Ok(Removed::Gone(ManifestId(id)));
+    }
+    let left: Option<(i64,)> = tx
+        .query("SELECT manifest_id FROM tag WHERE repo_id = $1 AND name = $2")
+        .bind(repository.0)
+        .bind(tag.as_str())
+        .fetch_optional()
+        .await?;
+    Ok(if left.is_some() { Removed::Immutable } else { Removed::Missing })
 }
 
-/// Removes every tag of a manifest and returns their names.
-pub async fn remove_all_of(tx: &mut Tx, manifest: ManifestId) -> Result<Vec<String>> {
-    let rows: Vec<(String,)> = tx
-        .query("DELETE FROM tag WHERE manifest_id = $1 RETURNING name")
+/// Removes every tag of a manifest; the name of one that is immutable, if there is one. The
+/// transaction must not be committed then.
+pub async fn remove_all_of(tx: &mut Tx, manifest: ManifestId) -> Result<Option<String>> {
+    tx.query("DELETE FROM tag WHERE manifest_id = $1 AND NOT immutable")
         .bind(manifest.0)
-        .fetch_all()
+        .execute()
         .await?;
-    Ok(rows.into_iter().map(|(name,)| name).collect())
+    let left: Option<(String,)> = tx
+        .query("SELECT name FROM tag WHERE manifest_id = $1 ORDER BY name LIMIT 1")
+        .bind(manifest.0)
+        .fetch_optional()
+        .await?;
+    Ok(left.map(|(name,)| name))
 }
 
 /// Names of tags in byte order, after `last`; all of them without a limit.

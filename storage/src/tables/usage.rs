@@ -1,0 +1,205 @@
+//! Storage accounting of projects, and its limit. The guard is in the statement that counts, so
+//! that no race can pass it.
+
+use roadstead_model::{BlobId, Digest, ProjectId, Timestamp};
+
+use crate::{Conn, Error, Query, Result, Tx};
+
+/// The part of a quota, in percent, that is worth a warning when it is reached.
+const WARNING_PERCENT: i64 = 85;
+
+/// A project's usage.
+#[derive(Clone, Debug)]
+pub struct Usage {
+    /// The project.
+    pub project: ProjectId,
+    /// Its name.
+    pub project_name: String,
+    /// The owner's name.
+    pub owner_name: String,
+    /// In bytes.
+    pub used: i64,
+    /// In bytes; -1 is unlimited.
+    pub quota: i64,
+    /// When the project was made.
+    pub created_at: Timestamp,
+    /// When the quota was changed last.
+    pub updated_at: Timestamp,
+}
+
+/// A project came so near to its quota that somebody should know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// In bytes.
+    pub used: i64,
+    /// In bytes.
+    pub quota: i64,
+}
+
+/// Quotas bind unless an administrator has switched them off.
+const UNENFORCED: &str = " OR EXISTS (SELECT 1 FROM setting
+        WHERE name = 'config.quota_per_project_enable' AND value = 'false')";
+
+/// Counts bytes in a project, or with a negative number uncounts them.
+///
+/// # Errors
+/// [`Error::OverQuota`] when there would be more than the quota; nothing is counted then.
+pub async fn add(tx: &mut Tx, project: ProjectId, bytes: i64) -> Result<Option<Warning>> {
+    let row: Option<(i64, i64)> = tx
+        .query(
+            "UPDATE project_usage SET used = used + $2
+             WHERE project_id = $1 AND ($2 <= 0 OR quota < 0 OR used + $2 <= quota",
+        )
+        .push(UNENFORCED)
+        .push(") RETURNING used, quota")
+        .bind(project.0)
+        .bind(bytes)
+        .fetch_optional()
+        .await?;
+    let Some((used, quota)) = row else {
+        let (used, quota) = numbers(tx, project).await?.ok_or(Error::Reference)?;
+        return Err(Error::OverQuota { used, requested: bytes, quota });
+    };
+    let mark = |used: i64| used.saturating_mul(100) >= quota.saturating_mul(WARNING_PERCENT);
+    let crossed = quota > 0 && bytes > 0 && mark(used) && !mark(used - bytes);
+    Ok(crossed.then_some(Warning { used, quota }))
+}
+
+async fn numbers(conn: &mut Conn, project: ProjectId) -> Result<Option<(i64, i64)>> {
+    conn.query("SELECT used, quota FROM project_usage WHERE project_id = $1")
+        .bind(project.0)
+        .fetch_optional()
+        .await
+}
+
+/// Whether a blob of at least `bytes` bytes has room in a project, as far as can be known before
+/// it has arrived: content that the project holds already costs nothing. With a digest it is
+/// known which blob that is; without one, any of that size or larger could be it.
+///
+/// # Errors
+/// [`Error::OverQuota`].
+pub async fn require_room(
+    conn: &mut Conn,
+    project: ProjectId,
+    bytes: i64,
+    digest: Option<&Digest>,
+) -> Result<()> {
+    let row: Option<(i64, i64)> = conn
+        .query(
+            "SELECT used, quota FROM project_usage WHERE project_id = $1
+             AND NOT ($2 <= 0 OR quota < 0 OR used + $2 <= quota",
+        )
+        .push(UNENFORCED)
+        .push(")")
+        .bind(project.0)
+        .bind(bytes)
+        .fetch_optional()
+        .await?;
+    let Some((used, quota)) = row else {
+        return Ok(());
+    };
+    let held: Option<(i64,)> = conn
+        .query(
+            "SELECT b.id FROM project_blob h JOIN blob b ON b.id = h.blob_id
+             WHERE h.project_id = $1 AND (b.digest = $2 OR ($2 = '' AND b.size >= $3)) LIMIT 1",
+        )
+        .bind(project.0)
+        .bind(digest.map_or("", Digest::as_str))
+        .bind(bytes)
+        .fetch_optional()
+        .await?;
+    match held.map(|(id,)| BlobId(id)) {
+        Some(_) => Ok(()),
+        None => Err(Error::OverQuota { used, requested: bytes, quota }),
+    }
+}
+
+type Row = (i64, String, String, i64, i64, i64, i64);
+
+const SELECT: &str = "SELECT u.project_id, p.name, o.name, u.used, u.quota, p.created_at,
+            CASE WHEN u.updated_at = 0 THEN p.created_at ELSE u.updated_at END
+     FROM project_usage u JOIN project p ON p.id = u.project_id
+     JOIN principal o ON o.id = p.owner_id";
+
+fn usage(row: Row) -> Usage {
+    let (project, project_name, owner_name, used, quota, created, updated) = row;
+    Usage {
+        project: ProjectId(project),
+        project_name,
+        owner_name,
+        used,
+        quota,
+        created_at: Timestamp(created),
+        updated_at: Timestamp(updated),
+    }
+}
+
+/// The usage of a project.
+pub async fn find(conn: &mut Conn, project: ProjectId) -> Result<Option<Usage>> {
+    let row: Option<Row> = conn
+        .query(SELECT)
+        .push(" WHERE u.project_id = $1")
+        .bind(project.0)
+        .fetch_optional()
+        .await?;
+    Ok(row.map(usage))
+}
+
+/// Sets the quota of a project, in bytes; -1 is unlimited. It may be less than what is used.
+pub async fn set_quota(
+    tx: &mut Tx,
+    project: ProjectId,
+    quota: i64,
+    now: Timestamp,
+) -> Result<bool> {
+    let changed = tx
+        .query("UPDATE project_usage SET quota = $1, updated_at = $2 WHERE project_id = $3")
+        .bind(quota)
+        .bind(now.0)
+        .bind(project.0)
+        .execute()
+        .await?;
+    Ok(changed == 1)
+}
+
+fn narrowed(query: Query<'_>, project: Option<ProjectId>) -> Query<'_> {
+    match project {
+        Some(project) => query.push(" WHERE u.project_id = ").push_bind(project.0),
+        None => query,
+    }
+}
+
+/// Usages, by project unless `order` (column, descending) says otherwise.
+pub async fn list(
+    conn: &mut Conn,
+    project: Option<ProjectId>,
+    order: &[(&'static str, bool)],
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<Usage>> {
+    let rows: Vec<Row> = narrowed(conn.query(SELECT), project)
+        .ordered(order)
+        .push(" LIMIT ")
+        .push_bind(limit)
+        .push(" OFFSET ")
+        .push_bind(offset)
+        .fetch_all()
+        .await?;
+    Ok(rows.into_iter().map(usage).collect())
+}
+
+/// How many usages [`list`] has.
+pub async fn count(conn: &mut Conn, project: Option<ProjectId>) -> Result<i64> {
+    let select = "SELECT COUNT(*) FROM project_usage u";
+    let (count,) = narrowed(conn.query(select), project).fetch_one::<(i64,)>().await?;
+    Ok(count)
+}
+
+/// The bytes that all projects use together; what two of them hold counts twice.
+pub async fn total(conn: &mut Conn) -> Result<i64> {
+    let (total,) = conn
+        .query("SELECT CAST(COALESCE(SUM(used), 0) AS BIGINT) FROM project_usage")
+        .fetch_one::<(i64,)>()
+        .await?;
+    Ok(total)
+}
