@@ -9,6 +9,7 @@ mod errors;
 mod id;
 mod name;
 mod origin;
+mod pattern;
 mod permission;
 mod reference;
 
@@ -20,5 +21,6 @@ pub use id::{
 };
 pub use name::{NameError, ProjectName, RepositoryName};
 pub use origin::Origin;
+pub use pattern::{Pattern, PatternError};
 pub use permission::{Action, Permission, Resource, RoleId};
 pub use reference::{Reference, ReferenceError, Tag};
