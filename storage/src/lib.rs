@@ -7,6 +7,7 @@
 pub mod blobs;
 mod db;
 mod error;
+mod filter;
 mod migrate;
 mod query;
 pub mod tables;
@@ -15,4 +16,5 @@ mod writer;
 pub use blobs::{Blobs, ContentHash, Staged};
 pub use db::{Conn, Db, Tx};
 pub use error::{Error, Result};
+pub use filter::{Condition, Operand, Test};
 pub use query::{Query, Record, Value};

@@ -5,6 +5,7 @@ use roadstead_model::{
     Timestamp,
 };
 
+use crate::filter::containing;
 use crate::{Conn, Result, Tx};
 
 /// A project's row.
@@ -159,19 +160,6 @@ fn narrowed<'c>(
         query = query.push(" AND p.public = ").push_bind(public);
     }
     query
-}
-
-/// A LIKE pattern that matches `part` anywhere and means its wildcards literally.
-fn containing(part: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in part.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
 }
 
 /// The projects that the viewer can see, by name; `limit` rows from `offset`.
