@@ -6,6 +6,7 @@
 mod objects;
 mod refresh_tokens;
 mod sessions;
+pub mod syslog;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -20,6 +20,20 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 
+    /// Reads a time as clients write it in filters: `2006-01-02T15:04:05`, a space instead of the
+    /// `T`, or the date alone, in UTC; with a fraction of a second; or RFC 3339 with its offset.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Ok(time) = chrono::DateTime::parse_from_rfc3339(text) {
+            return Some(Self(time.timestamp_micros()));
+        }
+        let date = |text| chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+        let time = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
+            .into_iter()
+            .find_map(|form| chrono::NaiveDateTime::parse_from_str(text, form).ok())
+            .or_else(|| date(text)?.and_hms_opt(0, 0, 0))?;
+        Some(Self(time.and_utc().timestamp_micros()))
+    }
+
     /// RFC 3339 in UTC with exactly three fractional digits, Harbor's form:
     /// `2026-01-02T03:04:05.678Z`.
     pub fn rfc3339(self) -> String {
@@ -73,6 +87,24 @@ impl Clock for ManualClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_times_as_clients_write_them() {
+        for (text, micros) in [
+            ("1970-01-01T00:00:01", 1_000_000),
+            ("1970-01-01 00:00:01", 1_000_000),
+            ("1970-01-01T00:00:00.000001", 1),
+            ("1970-01-02", 86_400_000_000),
+            ("1970-01-01T00:00:01Z", 1_000_000),
+            ("1970-01-01T01:00:00+01:00", 0),
+            ("1969-12-31T23:59:59", -1_000_000),
+        ] {
+            assert_eq!(Timestamp::parse(text), Some(Timestamp(micros)), "{text}");
+        }
+        for text in ["", "1", "now", "2026-02-30T00:00:00", "2026-01-01T25:00:00", "2026-01-01T"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn writes_times_as_harbor_does() {

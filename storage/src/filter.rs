@@ -39,21 +39,23 @@ pub struct Condition {
     pub test: Test,
 }
 
-impl<'c> Query<'c> {
+impl Query<'_> {
     /// Appends ` AND ...` for each condition, to a statement that has a `WHERE` already.
     pub fn narrowed(mut self, conditions: &[Condition]) -> Self {
         for Condition { column, test } in conditions {
             self = match test {
-                Test::Equals(value) => self.push(" AND ").push(column).compared(" = ", value),
+                Test::Equals(value) => self.push(" AND ").push(column).push(" = ").operand(value),
                 Test::Contains(part) => self
                     .push(" AND LOWER(")
                     .push(column)
                     .push(") LIKE LOWER(")
                     .push_bind(containing(part))
                     .push(") ESCAPE '\\'"),
-                Test::Range(least, most) => {
-                    self.bounded(column, " >= ", least).bounded(column, " <= ", most)
-                }
+                Test::Range(least, most) => self.bounded(column, " >= ", least.as_ref()).bounded(
+                    column,
+                    " <= ",
+                    most.as_ref(),
+                ),
                 Test::AnyOf(values) => self.push(" AND ").push(column).among(values),
             };
         }
@@ -70,15 +72,11 @@ impl<'c> Query<'c> {
         self
     }
 
-    fn bounded(self, column: &'static str, sign: &'static str, bound: &Option<Operand>) -> Self {
+    fn bounded(self, column: &'static str, sign: &'static str, bound: Option<&Operand>) -> Self {
         match bound {
-            Some(bound) => self.push(" AND ").push(column).compared(sign, bound),
+            Some(bound) => self.push(" AND ").push(column).push(sign).operand(bound),
             None => self,
         }
-    }
-
-    fn compared(self, sign: &'static str, value: &Operand) -> Self {
-        self.push(sign).operand(value)
     }
 
     fn among(mut self, values: &[Operand]) -> Self {
