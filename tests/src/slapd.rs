@@ -1,4 +1,4 @@
-//! A directory: OpenLDAP's slapd on free ports, with people and groups in it.
+//! A directory: the `slapd` of `OpenLDAP` on free ports, with people and groups in it.
 //!
 //! This file needs nothing of this crate, so that tests of other crates can include it.
 
@@ -137,9 +137,7 @@ impl Slapd {
 impl Drop for Slapd {
     fn drop(&mut self) {
         let killed = self.child.kill().and_then(|()| self.child.wait());
-        if killed.is_err() && !std::thread::panicking() {
-            panic!("slapd is left over: {killed:?}");
-        }
+        assert!(killed.is_ok() || std::thread::panicking(), "slapd is left over: {killed:?}");
     }
 }
 
