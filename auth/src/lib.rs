@@ -11,6 +11,7 @@ mod caller;
 pub mod configuration;
 mod error;
 pub mod http;
+pub mod ldap;
 mod passwords;
 pub mod permissions;
 pub mod personal_tokens;

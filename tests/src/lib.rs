@@ -4,5 +4,6 @@ pub mod clients;
 pub mod content;
 pub mod http;
 mod server;
+pub mod slapd;
 
 pub use server::{ADMIN_PASSWORD, Server, Setup, binary, free_port};

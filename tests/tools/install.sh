@@ -17,6 +17,8 @@ buildah buildah
 skopeo skopeo
 docker-registry docker-registry
 openssl openssl
+slapd slapd
+ldapmodify ldap-utils
 '
 
 missing_packages() {
