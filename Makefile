@@ -3,7 +3,7 @@
 CARGO ?= cargo
 ROADSTEAD = target/release/roadstead
 
-.PHONY: help run build test test-quick check tools crash conformance
+.PHONY: help run build test test-quick check tools crash openapi conformance
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,9 @@ test-quick: ## Without clients and root, with fewer crashes and smaller blobs
 	$(CARGO) build --locked
 	$(CARGO) test --workspace --lib --bins --locked
 	ROADSTEAD_TEST_QUICK=1 $(CARGO) test -p roadstead-tests --locked $(QUICK:%=--test %)
+
+openapi: ## Write docs/openapi.json anew from the routes of the API
+	ROADSTEAD_UPDATE=1 $(CARGO) test --locked -q -p roadstead-api --lib the_document_in_docs
 
 conformance: ## The official OCI conformance suite, which must be obtainable from the Go module proxy
 	tests/conformance.sh

@@ -1,8 +1,8 @@
 //! Errors as Harbor's API has them.
 
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, StatusCode};
 use roadstead_auth::{Error as AuthError, Refusal};
 use roadstead_model::ErrorBody;
 use roadstead_storage::Error as StorageError;
@@ -13,11 +13,13 @@ pub(crate) struct Failure {
     status: StatusCode,
     code: &'static str,
     message: String,
+    /// In seconds.
+    retry_after: Option<u64>,
 }
 
 impl Failure {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), retry_after: None }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -38,6 +40,26 @@ impl Failure {
 
     pub(crate) fn unprocessable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "UNPROCESSABLE_ENTITY", message)
+    }
+
+    /// 403 in the words that Harbor has for limits and modes, not for rights.
+    pub(crate) fn denied(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "DENIED", message)
+    }
+
+    /// 412: something else must be done first.
+    pub(crate) fn precondition(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "PRECONDITION", message)
+    }
+
+    pub(crate) fn too_large() -> Self {
+        let message = "the body is too large, or could not be read";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_ENTITY_TOO_LARGE", message)
+    }
+
+    pub(crate) fn unsupported_media_type() -> Self {
+        let message = "the body must be application/json";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message)
     }
 
     pub(crate) fn method_not_allowed() -> Self {
@@ -61,8 +83,10 @@ impl IntoResponse for Failure {
         let body = ErrorBody::one(self.code, self.message).to_json();
         let content_type = [(CONTENT_TYPE, "application/json; charset=utf-8")];
         let mut response = (self.status, content_type, body).into_response();
-        if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+        let busy = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS];
+        let wait = self.retry_after.or(busy.contains(&self.status).then_some(5));
+        if let Some(seconds) = wait {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         response
     }
@@ -78,9 +102,20 @@ impl From<AuthError> for Failure {
             AuthError::TooManyLogins => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUEST", message)
             }
+            AuthError::TooManyAttempts(seconds) => {
+                let mut failure =
+                    Self::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUEST", message);
+                failure.retry_after = Some(seconds);
+                failure
+            }
             AuthError::Conflict(message) => Self::conflict(message),
             AuthError::Invalid(message) => Self::bad_request(message),
-            AuthError::WrongSecretKey | AuthError::Crypto(_) => internal(&error),
+            AuthError::Refused(message) => Self::bad_request(message),
+            AuthError::Denied(message) => Self::denied(message),
+            AuthError::NotFound(_) => Self::not_found(message),
+            AuthError::Directory(_) | AuthError::WrongSecretKey | AuthError::Crypto(_) => {
+                internal(&error)
+            }
             AuthError::Storage(error) => error.into(),
         }
     }

@@ -1,18 +1,25 @@
 //! The door: a route is registered together with what it requires, and this checks it.
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::handler::Handler;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter};
-use http::Method;
-use roadstead_auth::{Caller, Refusal};
-use roadstead_model::{Action, Origin, Permission, ProjectId, Resource};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use roadstead_auth::{CSRF_HEADER, Caller, Refusal};
+use roadstead_model::{Action, Origin, Permission, PrincipalId, ProjectId, Resource};
+use roadstead_storage::Conn;
+use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::project::{self, Project};
-use std::collections::{BTreeMap, HashMap};
+use roadstead_storage::tables::robot;
+use utoipa::openapi::OpenApi;
 
 use crate::failure::Failure;
+use crate::openapi::Description;
 use crate::{Api, BASE};
 
 /// What a route requires of its caller.
@@ -22,14 +29,20 @@ pub enum Access {
     Anyone,
     /// That somebody has logged in.
     Login,
+    /// That a person has logged in, with their own credentials and no token of theirs.
+    Person,
+    /// That it is the person whom `{user_id}` names, or a permission at system level.
+    SelfOr(Permission),
     /// A permission at system level.
     System(Permission),
     /// A permission in the project that the path names.
     Project(Permission),
+    /// An action on robots where the one that `{robot_id}` names belongs.
+    Robot(Action),
 }
 
 /// A route and what it requires.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RouteEntry {
     /// The method.
     pub method: Method,
@@ -37,11 +50,13 @@ pub struct RouteEntry {
     pub path: String,
     /// What it requires.
     pub access: Access,
+    /// What it takes and gives.
+    pub(crate) description: Description,
 }
 
 /// The permission `action` on `resource`.
 pub(crate) const fn permission(resource: Resource, action: Action) -> Permission {
-    Permission { resource, action }
+    Permission::new(resource, action)
 }
 
 /// Routes being registered.
@@ -57,8 +72,17 @@ impl Routes {
     }
 
     /// Registers a handler. It runs only for callers who have what `access` says, and finds the
-    /// [`Caller`], and for [`Access::Project`] the [`Project`], among the request's extensions.
-    pub(crate) fn add<H, T>(&mut self, method: &Method, path: &str, access: Access, handler: H)
+    /// [`Caller`], and for [`Access::Project`] the [`Project`], for [`Access::Robot`] the
+    /// [`Robot`](robot::Robot), among the request's extensions. What it takes and gives is added
+    /// to the description that is returned.
+    pub(crate) fn add<H, T>(
+        &mut self,
+        method: &Method,
+        path: &str,
+        access: Access,
+        handler: H,
+        description: Description,
+    ) -> &mut Description
     where
         H: Handler<T, Api>,
         T: 'static,
@@ -66,6 +90,7 @@ impl Routes {
         let filter = match *method {
             Method::POST => MethodFilter::POST,
             Method::PUT => MethodFilter::PUT,
+            Method::PATCH => MethodFilter::PATCH,
             Method::DELETE => MethodFilter::DELETE,
             Method::HEAD => MethodFilter::HEAD,
             _ => MethodFilter::GET,
@@ -75,11 +100,20 @@ impl Routes {
         let route = MethodRouter::new().on(filter, handler).layer(door);
         let known = self.paths.remove(&path).unwrap_or_default();
         self.paths.insert(path.clone(), known.merge(route));
-        self.entries.push(RouteEntry { method: method.clone(), path, access });
+        let at = self.entries.len();
+        self.entries.push(RouteEntry { method: method.clone(), path, access, description });
+        &mut self.entries[at].description
     }
 
-    pub(crate) fn finish(self) -> (Router, Vec<RouteEntry>) {
-        let mut router = Router::new();
+    pub(crate) fn entries(&self) -> &[RouteEntry] {
+        &self.entries
+    }
+
+    /// The router, with the document of its routes at `openapi.json`.
+    pub(crate) fn finish(self, document: &Arc<OpenApi>) -> (Router, Vec<RouteEntry>) {
+        let document = document.clone();
+        let served = axum::routing::get(async move || axum::Json(&*document).into_response());
+        let mut router = Router::new().route(&format!("{BASE}/openapi.json"), served);
         for (path, methods) in self.paths {
             router = router.route(&path, methods.fallback(wrong_method));
         }
@@ -104,10 +138,16 @@ async fn enter(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match check(&api, access, &parameters, &mut request).await {
+    let cookie = api.auth.cookie(request.headers());
+    let mut response = match check(&api, access, &parameters, &mut request).await {
         Ok(()) => next.run(request).await,
         Err(failure) => failure.into_response(),
+    };
+    let token = cookie.and_then(|cookie| HeaderValue::from_str(&cookie.csrf_token()).ok());
+    if let Some(token) = token {
+        response.headers_mut().insert(HeaderName::from_static(CSRF_HEADER), token);
     }
+    response
 }
 
 async fn check(
@@ -117,54 +157,141 @@ async fn check(
     request: &mut Request,
 ) -> Result<(), Failure> {
     let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
-    let headers = request.headers().clone();
+    let (headers, method) = (request.headers().clone(), request.method().clone());
     let caller = api.auth.api_caller(&headers, origin).await?;
-    match access {
-        Access::Anyone => {}
-        Access::Login => {
-            caller.require_login().map_err(Failure::refused)?;
+    let changes = !method.is_safe();
+    if changes && caller.session().is_some() {
+        let cookie = api.auth.cookie(&headers);
+        if !cookie.is_some_and(|cookie| cookie.vouches_for(&headers)) {
+            return Err(Failure::forbidden("the CSRF token is missing or wrong"));
         }
-        Access::System(permission) => {
-            caller.require_system(permission).map_err(Failure::refused)?;
+    }
+    let path = request.uri().path().to_owned();
+    let mut conn = api.db.read().await?;
+    let admitted = admit(&mut conn, &caller, access, parameters, &headers, request).await?;
+    drop(conn);
+    if let Err(refusal) = admitted {
+        let privileged = changes || matches!(access, Access::System(_));
+        if refusal == Refusal::Denied && privileged {
+            note_refusal(api, &caller, &method, &path).await?;
         }
-        Access::Project(permission) => {
-            let key = parameters.get("project_name_or_id").map_or("", String::as_str);
-            let by_name =
-                headers.get("x-is-resource-name").is_some_and(|value| truthy(value.as_bytes()));
-            let project = permitted_project(api, &caller, permission, key, by_name).await?;
-            request.extensions_mut().insert(project);
-        }
+        return Err(Failure::refused(refusal));
+    }
+    if changes && path != format!("{BASE}/configurations") && api.is_read_only().await? {
+        return Err(Failure::denied("the system is in read only mode"));
     }
     request.extensions_mut().insert(caller);
     Ok(())
 }
 
+async fn admit(
+    conn: &mut Conn,
+    caller: &Caller,
+    access: Access,
+    parameters: &HashMap<String, String>,
+    headers: &HeaderMap,
+    request: &mut Request,
+) -> Result<Result<(), Refusal>, Failure> {
+    let parameter = |name: &str| parameters.get(name).map_or("", String::as_str);
+    match access {
+        Access::Anyone => Ok(Ok(())),
+        Access::Login => Ok(caller.require_login().map(drop)),
+        Access::Person => Ok(caller.require_person().map(drop)),
+        Access::SelfOr(permission) => {
+            let own = parameter("user_id").parse().ok().map(PrincipalId);
+            if own.is_some() && caller.id() == own && caller.is_person() {
+                return Ok(Ok(()));
+            }
+            Ok(caller.require_system(conn, permission).await?)
+        }
+        Access::System(permission) => Ok(caller.require_system(conn, permission).await?),
+        Access::Project(permission) => {
+            let by_name = headers.get("x-is-resource-name").is_some_and(|v| truthy(v.as_bytes()));
+            let key = match parameter("project_name_or_id") {
+                "" => parameter("project_name"),
+                key => key,
+            };
+            let by_name = by_name || parameters.contains_key("project_name");
+            let found = permitted_project(conn, caller, permission, key, by_name).await?;
+            Ok(found.map(|project| {
+                request.extensions_mut().insert(project);
+            }))
+        }
+        Access::Robot(action) => admit_to_robot(conn, caller, action, parameters, request).await,
+    }
+}
+
+async fn admit_to_robot(
+    conn: &mut Conn,
+    caller: &Caller,
+    action: Action,
+    parameters: &HashMap<String, String>,
+    request: &mut Request,
+) -> Result<Result<(), Refusal>, Failure> {
+    let id = parameters.get("robot_id").and_then(|id| id.parse().ok());
+    let id = id.ok_or_else(|| Failure::unprocessable("robot_id must be a whole number"))?;
+    if let Err(refusal) = caller.require_login() {
+        return Ok(Err(refusal));
+    }
+    let missing = || Failure::not_found(format!("robot {id} not found"));
+    let found = robot::find(conn, PrincipalId(id)).await?.ok_or_else(missing)?;
+    let permission = permission(Resource::Robot, action);
+    let admitted = match found.project {
+        None => caller.require_system(conn, permission).await?,
+        Some(project) => {
+            let project = project::find_by_id(conn, project).await?.ok_or_else(missing)?;
+            caller.require_in_project(conn, &project, permission).await?
+        }
+    };
+    request.extensions_mut().insert(found);
+    Ok(admitted)
+}
+
+/// Every refused attempt at something privileged leaves a row.
+async fn note_refusal(
+    api: &Api,
+    caller: &Caller,
+    method: &Method,
+    path: &str,
+) -> Result<(), Failure> {
+    let what = format!("{method} {}", path.chars().take(500).collect::<String>());
+    let event = Event::of("api", &what, "refuse").refused();
+    let mut tx = api.db.begin().await?;
+    audit::record(&mut tx, caller.actor(), event, api.clock.now()).await?;
+    Ok(tx.commit().await?)
+}
+
 /// The project, if the caller has the permission in it. One that does not exist is 404 to system
 /// administrators only; others learn nothing.
 async fn permitted_project(
-    api: &Api,
+    conn: &mut Conn,
     caller: &Caller,
     permission: Permission,
     key: &str,
     by_name: bool,
-) -> Result<Project, Failure> {
-    let mut conn = api.db.read().await?;
-    let id = key.parse().ok().filter(|_| !by_name);
-    let found = match id {
-        Some(id) => project::find_by_id(&mut conn, ProjectId(id)).await?,
-        None => project::find(&mut conn, key).await?,
-    };
-    let Some(found) = found else {
-        return Err(if caller.is_sysadmin() {
-            Failure::not_found(format!("project {key} not found"))
+) -> Result<Result<Project, Refusal>, Failure> {
+    let Some(found) = find_project(conn, key, by_name).await? else {
+        return if caller.is_sysadmin() && caller.is_person() {
+            Err(Failure::not_found(format!("project {key} not found")))
         } else {
-            Failure::refused(caller.refusal())
-        });
+            Ok(Err(caller.refusal()))
+        };
     };
-    let allowed: Result<(), Refusal> =
-        caller.require_in_project(&mut conn, &found, permission).await?;
-    allowed.map_err(Failure::refused)?;
-    Ok(found)
+    let allowed = caller.require_in_project(conn, &found, permission).await?;
+    Ok(allowed.map(|()| found))
+}
+
+/// The project that a path names: by digits its id, unless the client says that it is a name.
+pub(crate) async fn find_project(
+    conn: &mut Conn,
+    key: &str,
+    by_name: bool,
+) -> Result<Option<Project>, Failure> {
+    let id = key.parse().ok().filter(|_| !by_name);
+    Ok(match id {
+        Some(id) => project::find_by_id(conn, ProjectId(id)).await?,
+        None => project::find(conn, key).await?,
+    })
 }
 
 /// Harbor's idea of true in queries and headers; everything else is false.

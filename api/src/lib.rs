@@ -3,10 +3,12 @@
 //! One file per resource: its types, its handlers, its routes. Every route states the permission
 //! it needs where it is registered, and `guard` checks it before the handler runs.
 
+mod body;
 mod failure;
 #[cfg_attr(not(test), expect(dead_code, reason = "no list offers it yet"))]
 mod filter;
 mod guard;
+mod openapi;
 mod page;
 mod projects;
 mod system;
@@ -23,6 +25,10 @@ pub use guard::{Access, RouteEntry};
 
 /// Where the API lives.
 const BASE: &str = "/api/v2.0";
+
+/// What registers the routes of each resource.
+const RESOURCES: &[fn(&mut guard::Routes)] =
+    &[projects::register, users::register, system::register];
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -44,10 +50,26 @@ pub fn routes(
 ) -> (Router, Vec<RouteEntry>) {
     let api = Api { db, auth, clock, external_url: external_url.into() };
     let mut routes = guard::Routes::new(api);
-    projects::register(&mut routes);
-    users::register(&mut routes);
-    system::register(&mut routes);
-    routes.finish()
+    for register in RESOURCES {
+        register(&mut routes);
+    }
+    let document = Arc::new(openapi::document(routes.entries()));
+    routes.finish(&document)
+}
+
+/// The document of the API, as `openapi.json` in `docs/` has it.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn openapi_json(entries: &[RouteEntry]) -> serde_json::Result<String> {
+    openapi::document(entries).to_pretty_json().map(|text| text + "\n")
+}
+
+impl Api {
+    /// Whether an administrator has forbidden every change.
+    pub(crate) async fn is_read_only(&self) -> Result<bool, failure::Failure> {
+        Ok(self.auth.configuration().await?.is_on("read_only"))
+    }
 }
 
 #[cfg(test)]
@@ -57,40 +79,23 @@ mod tests {
 
     use super::*;
 
+    /// Compares, or with `ROADSTEAD_UPDATE=1` writes. A change of the document is a change of the
+    /// API, or of who may use it, and is read as one.
     #[tokio::test]
-    async fn every_route_and_what_it_requires_is_listed_here() {
+    async fn the_document_in_docs_says_what_the_routes_are() {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("test.db").display());
         let db = Db::open(&url, 1).await.unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let secret = SecretKey::generate().unwrap();
-        let auth = Auth::new(db.clone(), &secret, clock.clone()).await.unwrap();
-        let (_, entries) = routes(db, auth, clock, "http://localhost");
-        let line = |entry: RouteEntry| {
-            let access = match entry.access {
-                Access::Anyone => "anyone".to_owned(),
-                Access::Login => "login".to_owned(),
-                Access::System(p) => format!("system {}:{}", p.resource.name(), p.action),
-                Access::Project(p) => format!("project {}:{}", p.resource.name(), p.action),
-            };
-            format!("{} {} {access}", entry.method, entry.path.trim_start_matches(BASE))
-        };
-        let mut lines: Vec<String> = entries.into_iter().map(line).collect();
-        lines.sort();
-        // A route that is added here is added to the walk of tests/tests/access.rs as well.
-        let expected = [
-            "GET /health anyone",
-            "GET /ping anyone",
-            "GET /projects anyone",
-            "GET /projects/{project_name_or_id} project project:read",
-            "GET /systeminfo anyone",
-            "GET /users system user:list",
-            "GET /users/current login",
-            "HEAD /projects login",
-            "POST /projects login",
-            "POST /users system user:create",
-            "PUT /users/{user_id}/password login",
-        ];
-        assert_eq!(lines, expected);
+        let (secret, url) = (SecretKey::generate().unwrap(), "http://localhost");
+        let auth = Auth::new(db.clone(), &secret, clock.clone(), url).await.unwrap();
+        let (_, entries) = routes(db, auth, clock, url);
+        let made = openapi_json(&entries).unwrap();
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+        if std::env::var_os("ROADSTEAD_UPDATE").is_some() {
+            std::fs::write(path, &made).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(written == made, "docs/openapi.json is not what the routes say: `make openapi`");
     }
 }

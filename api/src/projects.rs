@@ -1,6 +1,5 @@
 //! Projects.
 
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
@@ -10,11 +9,16 @@ use roadstead_auth::Caller;
 use roadstead_model::{Action, PrincipalId, ProjectName, Resource, RoleId};
 use roadstead_storage::Error as StorageError;
 use roadstead_storage::tables::audit::{self, Event};
+use roadstead_storage::tables::binding;
 use roadstead_storage::tables::project::{self, Filter, Project};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Type;
 
+use crate::body::Body;
 use crate::failure::Failure;
 use crate::guard::{Access, Routes, permission, truthy};
+use crate::openapi::Description;
 use crate::page::ListQuery;
 use crate::{Api, BASE};
 
@@ -22,14 +26,32 @@ const UNLIMITED: i64 = -1;
 
 pub(crate) fn register(routes: &mut Routes) {
     let read = Access::Project(permission(Resource::Project, Action::Read));
-    routes.add(&Method::GET, "/projects", Access::Anyone, list);
-    routes.add(&Method::HEAD, "/projects", Access::Login, exists);
-    routes.add(&Method::POST, "/projects", Access::Login, create);
-    routes.add(&Method::GET, "/projects/{project_name_or_id}", read, get);
+    let about = |id, summary| Description::new(id, "project", summary);
+    let description = about("listProjects", "List the projects that the caller can see");
+    routes
+        .add(&Method::GET, "/projects", Access::Anyone, list, description)
+        .listed()
+        .query("name", Type::String)
+        .query("public", Type::Boolean)
+        .query("owner", Type::String)
+        .answers_list::<ProjectAnswer>();
+    let description = about("headProject", "Ask whether a project exists");
+    routes
+        .add(&Method::HEAD, "/projects", Access::Login, exists, description)
+        .needs_query("project_name");
+    let description = about("createProject", "Make a project");
+    routes
+        .add(&Method::POST, "/projects", Access::Login, create, description)
+        .accepts::<ProjectReq>()
+        .status(201);
+    let description = about("getProject", "Find a project");
+    routes
+        .add(&Method::GET, "/projects/{project_name_or_id}", read, get, description)
+        .answers::<ProjectAnswer>();
 }
 
 /// Harbor's `ProjectReq`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct ProjectReq {
     #[serde(default)]
     project_name: String,
@@ -40,14 +62,16 @@ struct ProjectReq {
 }
 
 /// Harbor's `ProjectMetadata`; its values are strings.
-#[derive(Default, Deserialize, Serialize)]
+#[derive(Default, Deserialize, Serialize, ToSchema)]
+#[schema(as = ProjectMetadata)]
 struct Metadata {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     public: Option<String>,
 }
 
 /// Harbor's `Project`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Project)]
 struct ProjectAnswer {
     project_id: i64,
     owner_id: i64,
@@ -65,7 +89,7 @@ struct ProjectAnswer {
 impl ProjectAnswer {
     fn new(project: Project, roles: Vec<RoleId>) -> Self {
         // The strongest first; ids are not ordered by power.
-        let strongest = [1, 4, 2, 3, 5].into_iter().find(|id| roles.contains(&RoleId(*id)));
+        let strongest = RoleId::BY_POWER.into_iter().find(|role| roles.contains(role));
         let ids: Vec<i64> = roles.into_iter().map(|role| role.0).collect();
         Self {
             project_id: project.id.0,
@@ -74,7 +98,7 @@ impl ProjectAnswer {
             creation_time: project.created_at.rfc3339(),
             update_time: project.updated_at.rfc3339(),
             owner_name: project.owner_name,
-            current_user_role_id: strongest,
+            current_user_role_id: strongest.map(|role| role.0),
             current_user_role_ids: (!ids.is_empty()).then_some(ids),
             repo_count: project.repositories,
             metadata: Metadata { public: Some(project.public.to_string()) },
@@ -92,6 +116,8 @@ async fn list(
         name: query.get("name").filter(|name| !name.is_empty()),
         owner: query.get("owner").filter(|owner| !owner.is_empty()),
         public: query.get("public").map(|public| truthy(public.as_bytes())),
+        conditions: &[],
+        order: &[("p.name", false)],
     };
     let mut conn = api.db.read().await?;
     let total = project::count(&mut conn, caller.viewer(), filter).await?;
@@ -111,7 +137,7 @@ async fn roles(
     principal: Option<PrincipalId>,
 ) -> Result<Vec<RoleId>, Failure> {
     match principal {
-        Some(principal) => Ok(project::roles_of(conn, project.id, principal).await?),
+        Some(principal) => Ok(binding::roles_in(conn, project.id, principal).await?),
         None => Ok(Vec::new()),
     }
 }
@@ -139,9 +165,8 @@ async fn create(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
-    request: Result<Json<ProjectReq>, JsonRejection>,
+    Body(request): Body<ProjectReq>,
 ) -> Result<Response, Failure> {
-    let Json(request) = request.map_err(|error| Failure::unprocessable(error.body_text()))?;
     let name: ProjectName = request.project_name.parse().map_err(|_| {
         Failure::bad_request(
             "project_name must have 1 to 255 lower-case letters and digits, separated by single \
@@ -165,12 +190,7 @@ async fn create(
         }
         result => result?,
     };
-    let event = Event {
-        project: Some(id),
-        resource_type: "project",
-        resource: name.as_str(),
-        operation: "create",
-    };
+    let event = Event::of("project", name.as_str(), "create").in_project(id);
     audit::record(&mut tx, caller.actor(), event, now).await?;
     tx.commit().await?;
     let by_name = headers.get("x-resource-name-in-location").is_some_and(|v| truthy(v.as_bytes()));

@@ -8,11 +8,15 @@ use serde_json::{Value, json};
 
 use crate::Api;
 use crate::guard::{Access, Routes};
+use crate::openapi::Description;
 
 pub(crate) fn register(routes: &mut Routes) {
-    routes.add(&Method::GET, "/ping", Access::Anyone, ping);
-    routes.add(&Method::GET, "/health", Access::Anyone, health);
-    routes.add(&Method::GET, "/systeminfo", Access::Anyone, info);
+    let description = Description::new("getPing", "ping", "Ask whether the server is there");
+    routes.add(&Method::GET, "/ping", Access::Anyone, ping, description).answers_text();
+    let description = Description::new("getHealth", "health", "Ask how the server's parts are");
+    routes.add(&Method::GET, "/health", Access::Anyone, health, description);
+    let description = Description::new("getSystemInfo", "systeminfo", "Ask what the server is");
+    routes.add(&Method::GET, "/systeminfo", Access::Anyone, info, description);
 }
 
 async fn ping() -> &'static str {

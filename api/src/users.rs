@@ -1,6 +1,5 @@
 //! Users.
 
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
@@ -9,27 +8,43 @@ use http::{Method, StatusCode};
 use roadstead_auth::accounts::{ADMIN, NewAccount};
 use roadstead_auth::{Caller, Error as AuthError};
 use roadstead_model::{Action, PrincipalId, Resource};
-use roadstead_storage::tables::principal::{self, UserAccount};
+use roadstead_storage::tables::user::{self, UserAccount};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+use crate::body::Body;
 use crate::failure::Failure;
 use crate::guard::{Access, Routes, permission};
+use crate::openapi::Description;
 use crate::page::ListQuery;
 use crate::{Api, BASE};
 
 pub(crate) fn register(routes: &mut Routes) {
     let system = |action| Access::System(permission(Resource::User, action));
-    routes.add(&Method::GET, "/users", system(Action::List), list);
-    routes.add(&Method::POST, "/users", system(Action::Create), create);
-    routes.add(&Method::GET, "/users/current", Access::Login, current);
-    // Their own; another's is the administrator's to change, which the handler sees to.
-    routes.add(&Method::PUT, "/users/{user_id}/password", Access::Login, change_password);
+    let own = Access::SelfOr(permission(Resource::User, Action::Update));
+    let about = |id, summary| Description::new(id, "user", summary);
+    let description = about("listUsers", "List the accounts");
+    routes
+        .add(&Method::GET, "/users", system(Action::List), list, description)
+        .listed()
+        .answers_list::<UserAnswer>();
+    let description = about("createUser", "Make an account");
+    routes
+        .add(&Method::POST, "/users", system(Action::Create), create, description)
+        .accepts::<UserCreationReq>()
+        .status(201);
+    let description = about("getCurrentUserInfo", "Find the caller's own account");
+    routes
+        .add(&Method::GET, "/users/current", Access::Login, current, description)
+        .answers::<UserAnswer>();
+    let description = about("updateUserPassword", "Change a password");
+    let path = "/users/{user_id}/password";
+    routes.add(&Method::PUT, path, own, change_password, description).accepts::<PasswordReq>();
 }
 
 /// Harbor's `UserCreationReq`.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
-#[derive(Default)]
 struct UserCreationReq {
     username: String,
     email: String,
@@ -39,7 +54,7 @@ struct UserCreationReq {
 }
 
 /// Harbor's `PasswordReq`.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
 struct PasswordReq {
     old_password: String,
@@ -47,7 +62,8 @@ struct PasswordReq {
 }
 
 /// Harbor's `UserResp`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserResp)]
 struct UserAnswer {
     #[serde(skip_serializing_if = "String::is_empty")]
     email: String,
@@ -71,8 +87,8 @@ impl From<UserAccount> for UserAnswer {
             comment: account.comment,
             user_id: account.principal.id.0,
             username: account.principal.name,
-            sysadmin_flag: account.principal.sysadmin,
-            admin_role_in_auth: false,
+            sysadmin_flag: account.sysadmin_flag,
+            admin_role_in_auth: account.directory_admin,
             creation_time: account.created_at.rfc3339(),
             update_time: account.updated_at.rfc3339(),
         }
@@ -83,10 +99,12 @@ impl From<UserAccount> for UserAnswer {
 async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Failure> {
     let query = ListQuery::parse(&query.unwrap_or_default())?;
     let mut conn = api.db.read().await?;
-    let admin = principal::find_user(&mut conn, ADMIN).await?;
+    let admin = user::find(&mut conn, ADMIN).await?;
     let except = admin.map_or(PrincipalId(0), |admin| admin.principal.id);
-    let total = principal::count_users(&mut conn).await? - i64::from(except.0 != 0);
-    let users = principal::list_users(&mut conn, except, query.limit(), query.offset()).await?;
+    let total = user::count(&mut conn, except, &[]).await?;
+    let users =
+        user::list(&mut conn, except, &[], &[("p.name", false)], query.limit(), query.offset())
+            .await?;
     let answers: Vec<UserAnswer> = users.into_iter().map(UserAnswer::from).collect();
     Ok(query.answer(&format!("{BASE}/users"), total, &answers))
 }
@@ -94,9 +112,8 @@ async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Respo
 async fn create(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    request: Result<Json<UserCreationReq>, JsonRejection>,
+    Body(request): Body<UserCreationReq>,
 ) -> Result<Response, Failure> {
-    let Json(request) = request.map_err(|error| Failure::unprocessable(error.body_text()))?;
     let account = NewAccount {
         name: request.username,
         email: request.email,
@@ -113,7 +130,7 @@ async fn current(
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<UserAnswer>, Failure> {
     let id = caller.require_login().map_err(Failure::refused)?;
-    let account = principal::find_user_by_id(&mut api.db.read().await?, id).await?;
+    let account = user::find_by_id(&mut api.db.read().await?, id).await?;
     let account = account.ok_or_else(|| Failure::not_found("user not found"))?;
     Ok(Json(account.into()))
 }
@@ -122,16 +139,11 @@ async fn change_password(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Path(user_id): Path<String>,
-    request: Result<Json<PasswordReq>, JsonRejection>,
+    Body(request): Body<PasswordReq>,
 ) -> Result<StatusCode, Failure> {
-    let Json(request) = request.map_err(|error| Failure::unprocessable(error.body_text()))?;
     let not_a_number = |_| Failure::unprocessable("user_id must be a whole number");
     let id = PrincipalId(user_id.parse().map_err(not_a_number)?);
     let own = caller.id() == Some(id);
-    if !own {
-        let update = permission(Resource::User, Action::Create);
-        caller.require_system(update).map_err(Failure::refused)?;
-    }
     let old = own.then_some(request.old_password.as_str());
     let changed = api.auth.change_password(&caller, id, old, &request.new_password).await;
     let changed = changed.map_err(|error| match error {

@@ -98,7 +98,7 @@ async fn open(config: &Config, data_dir: &DataDir) -> anyhow::Result<Parts> {
         .context("cannot open the database")?;
     let blobs = Blobs::open(config.blobs.clone()).await.context("cannot open the blob store")?;
     let secret = secret_key(config, data_dir)?;
-    let auth = Auth::new(db.clone(), &secret, clock.clone()).await?;
+    let auth = Auth::new(db.clone(), &secret, clock.clone(), &config.url()).await?;
     let registry =
         Registry::new(db.clone(), blobs.clone(), clock.clone(), config.limits.clone()).await?;
     Ok(Parts { db, blobs, auth, registry, clock })

@@ -1,0 +1,35 @@
+//! Bodies of requests, in JSON.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use http::header::CONTENT_TYPE;
+use serde::de::DeserializeOwned;
+
+use crate::failure::Failure;
+
+/// A body that was read, or Harbor's refusal of one that cannot be: 415 for what is no JSON, 422
+/// for JSON of another shape.
+#[derive(Debug)]
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/json") && !kind.ends_with("+json") {
+            return Err(Failure::unsupported_media_type());
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(|_| Failure::too_large())?;
+        // The error's own text repeats what it found, which may be a password.
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            Failure::unprocessable(if error.is_data() {
+                format!("the body has a wrong type or lacks a field at line {line} column {column}")
+            } else {
+                format!("the body is not JSON at line {line} column {column}")
+            })
+        })
+    }
+}
