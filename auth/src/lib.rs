@@ -10,6 +10,7 @@ mod authenticate;
 mod caller;
 mod error;
 pub mod http;
+pub mod oidc;
 mod passwords;
 mod refresh;
 mod scope;
