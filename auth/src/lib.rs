@@ -12,6 +12,7 @@ pub mod configuration;
 mod error;
 pub mod http;
 pub mod ldap;
+pub mod oidc;
 mod passwords;
 pub mod permissions;
 pub mod personal_tokens;
