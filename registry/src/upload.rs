@@ -3,11 +3,11 @@
 
 use roadstead_auth::Grant;
 use roadstead_model::{
-    Algorithm, BlobId, Digest, ObjectKey, PrincipalId, RepositoryId, Timestamp, UploadId,
+    Algorithm, BlobId, Digest, ObjectKey, PrincipalId, ProjectId, RepositoryId, Timestamp, UploadId,
 };
 use roadstead_storage::tables::blob::{self, State};
 use roadstead_storage::tables::upload::{self, Owner, Upload};
-use roadstead_storage::tables::{link, repository, tombstone};
+use roadstead_storage::tables::{link, repository, tombstone, usage};
 use roadstead_storage::{ContentHash, Error as StorageError, Tx};
 
 use crate::Registry;
@@ -18,7 +18,7 @@ use crate::sessions::Writing;
 mod receive;
 
 pub(crate) use receive::{Bodies, Cut};
-use receive::{Received, receive};
+use receive::{Received, Room, receive};
 
 /// What a request says about the bytes it carries.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,6 +57,7 @@ impl Chunk {
 struct Session {
     row: Upload,
     owner: Owner,
+    project: ProjectId,
 }
 
 /// A task that ends with this.
@@ -84,6 +85,7 @@ impl Registry {
         announced: u64,
     ) -> Result<Progress> {
         self.blobs.require_space(announced).await?;
+        usage::require_any_room(&mut self.db.read().await?, grant.project()).await?;
         let principal = writer(grant)?;
         let now = self.clock.now();
         let row = Upload {
@@ -105,6 +107,18 @@ impl Registry {
         Ok(Progress { id: row.id, received: 0 })
     }
 
+    /// Requires that the project has room for a blob that is known by its digest and length.
+    pub(crate) async fn require_room(
+        &self,
+        grant: &Grant,
+        digest: &Digest,
+        announced: u64,
+    ) -> Result<()> {
+        let bytes = i64::try_from(announced).unwrap_or(i64::MAX);
+        let mut conn = self.db.read().await?;
+        Ok(usage::require_room(&mut conn, grant.project(), bytes, Some(digest)).await?)
+    }
+
     /// How far a session is.
     pub(crate) async fn upload_progress(&self, grant: &Grant, id: UploadId) -> Result<Progress> {
         let session = self.session(grant, id).await?.ok_or(Error::UploadUnknown)?;
@@ -124,7 +138,7 @@ impl Registry {
         let owner = Owner { repository, principal };
         let mut conn = self.db.read().await?;
         let row = upload::find(&mut conn, id, owner, self.clock.now()).await?;
-        Ok(row.map(|row| Session { row, owner }))
+        Ok(row.map(|row| Session { row, owner, project: grant.project() }))
     }
 
     /// The session, and the right to write to it. Looked up after entering, so that no other
@@ -178,11 +192,13 @@ impl Registry {
     async fn take_in(
         &self,
         session: &Session,
-        algorithm: Algorithm,
+        digest: Option<&Digest>,
         body: impl Bodies,
         expected: Option<u64>,
     ) -> Result<Received> {
         let row = &session.row;
+        let algorithm = digest.map_or(row.algorithm, Digest::algorithm);
+        let room = self.room(session, digest, expected).await?;
         let opened = async {
             let hash = self.hash_of(row, algorithm).await?;
             Ok::<_, Error>(self.blobs.stage(&row.key, row.received, hash).await?)
@@ -197,7 +213,7 @@ impl Registry {
             opened => opened?,
         };
         let alive = self.keep_alive(row.id);
-        let received = receive(&self.blobs, staged, body, expected).await;
+        let received = receive(&room, staged, body, expected).await;
         drop(alive);
         if received.is_err()
             && let Err(error) = self.blobs.cut(&row.key, row.received).await
@@ -205,6 +221,24 @@ impl Registry {
             tracing::warn!(%error, key = %row.key, "the bytes of a failed write stay for now");
         }
         received
+    }
+
+    /// Where the body of a request goes, which has room for what is announced. What is not known
+    /// beforehand is looked at while it arrives, and when it is linked.
+    async fn room(
+        &self,
+        session: &Session,
+        digest: Option<&Digest>,
+        expected: Option<u64>,
+    ) -> Result<Room> {
+        self.blobs.require_space(expected.unwrap_or(0)).await?;
+        let (project, before) = (session.project, session.row.received);
+        let bytes = before.saturating_add(expected.unwrap_or(0));
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        usage::require_room(&mut self.db.read().await?, project, bytes, digest).await?;
+        // With a digest it was just decided whether this blob is a new one.
+        let quota = digest.is_none().then(|| (self.db.clone(), project, before));
+        Ok(Room { blobs: self.blobs.clone(), quota })
     }
 
     /// Moves a session's end on while its bytes arrive, until dropped.
@@ -238,8 +272,7 @@ impl Registry {
         let expected = chunk.expected()?;
         let (session, writing) = self.enter(grant, id).await?.ok_or(Error::UploadUnknown)?;
         chunk.begins_at(session.progress())?;
-        self.blobs.require_space(expected.unwrap_or(0)).await?;
-        let received = self.take_in(&session, session.row.algorithm, body, expected).await?;
+        let received = self.take_in(&session, None, body, expected).await?;
         let (staged, cut) = match received {
             Received::Whole(staged) => (staged, None),
             // A cut stream keeps what arrived: its client may ask how far it came and go on.
@@ -283,9 +316,7 @@ impl Registry {
             return self.finished_before(grant, digest).await;
         };
         chunk.begins_at(session.progress())?;
-        self.blobs.require_space(expected.unwrap_or(0)).await?;
-        let algorithm = digest.algorithm();
-        let staged = match self.take_in(&session, algorithm, body, expected).await? {
+        let staged = match self.take_in(&session, Some(digest), body, expected).await? {
             Received::Whole(staged) => staged,
             Received::Cut(_, cut) => return Err(cut.into()),
         };
@@ -297,7 +328,13 @@ impl Registry {
         if let Err(error) = self.blobs.publish(&session.row.key, staged, digest).await {
             return self.poison(&session, error).await;
         }
-        self.link_upload(grant, &session, digest, size).await
+        match self.link_upload(grant, &session, digest, size).await {
+            Err(error @ Error::Storage(StorageError::OverQuota { .. })) => {
+                self.abandon(&session).await?;
+                Err(error)
+            }
+            result => result,
+        }
     }
 
     /// After a failed sync nobody knows what the disk holds, and a second sync would claim success
