@@ -3,7 +3,6 @@
 //! Syslog acknowledges nothing: what was sent shortly before a connection broke may be lost.
 
 mod connection;
-mod endpoint;
 mod message;
 #[cfg(test)]
 mod tests;
@@ -15,8 +14,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use connection::Connection;
-pub use endpoint::{Endpoint, EndpointError};
 pub use message::Entry;
+pub use roadstead_auth::configuration::{Endpoint, EndpointError};
 
 /// How long opening a connection, its handshake included, and writing an entry may each take.
 const PATIENCE: Duration = Duration::from_secs(5);
