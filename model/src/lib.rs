@@ -5,6 +5,7 @@
 
 pub mod catalogue;
 mod clock;
+mod cron;
 mod digest;
 mod errors;
 mod id;
@@ -15,6 +16,7 @@ mod permission;
 mod reference;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use cron::{Repetition, RepetitionError};
 pub use digest::{Algorithm, Digest, DigestError};
 pub use errors::{ErrorBody, ErrorEntry, OciCode};
 pub use id::{
