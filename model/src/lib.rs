@@ -13,6 +13,7 @@ mod name;
 mod origin;
 mod pattern;
 mod permission;
+mod purge;
 mod reference;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
@@ -26,4 +27,5 @@ pub use name::{NameError, ProjectName, RepositoryName};
 pub use origin::Origin;
 pub use pattern::{Pattern, PatternError};
 pub use permission::{Action, Permission, Resource, RoleId};
+pub use purge::{PURGE_AUDIT_LOG, PurgeParameters};
 pub use reference::{Reference, ReferenceError, Tag};
