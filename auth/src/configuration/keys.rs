@@ -108,6 +108,8 @@ pub const KEYS: &[Key] = &[
     key("quota_per_project_enable", Kind::Switch, "true"),
     key("storage_per_project", Kind::Number(-1, 1 << 50), "-1"),
     key("audit_log_forward_endpoint", Kind::Text, ""),
+    // Ours: the authorities, in PEM, that the certificate of a collector with TLS may come from.
+    key("audit_log_forward_ca_certificate", Kind::Text, ""),
     key("skip_audit_log_database", Kind::Switch, "false"),
     key("session_timeout", POSITIVE, "60"),
     key("scanner_skip_update_pulltime", Kind::Switch, "false"),

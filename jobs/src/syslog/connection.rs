@@ -58,6 +58,16 @@ async fn system_roots() -> io::Result<RootCertStore> {
     Ok(roots)
 }
 
+impl Connection {
+    /// What went wrong with the socket since it was asked last.
+    pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        match self {
+            Self::Plain(stream) => stream.take_error(),
+            Self::Tls(stream) => stream.get_ref().0.take_error(),
+        }
+    }
+}
+
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
