@@ -12,6 +12,8 @@ pub mod configuration;
 mod error;
 pub mod http;
 pub mod ldap;
+pub mod members;
+mod onboarding;
 mod passwords;
 pub mod permissions;
 pub mod personal_tokens;
@@ -30,6 +32,7 @@ pub use access::{Grant, Refusal, Standing};
 pub use authenticate::Auth;
 pub use caller::Caller;
 pub use error::{Error, Result};
+pub use onboarding::GroupName;
 pub use sealing::SecretKey;
 pub use sessions::{CSRF_HEADER, Cookie};
 

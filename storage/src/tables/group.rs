@@ -84,6 +84,17 @@ pub async fn find(conn: &mut Conn, id: PrincipalId) -> Result<Option<Group>> {
     Ok(row.map(group))
 }
 
+/// The group of an LDAP directory with this distinguished name, whose case means nothing.
+pub async fn find_ldap(conn: &mut Conn, ldap_dn: &str) -> Result<Option<Group>> {
+    let row: Option<Row> = conn
+        .query(SELECT)
+        .push(" WHERE principal_id = (SELECT id FROM principal WHERE kind = 'group' AND name = $1)")
+        .bind(principal_name(LDAP, "", ldap_dn))
+        .fetch_optional()
+        .await?;
+    Ok(row.map(group))
+}
+
 /// The groups with this name, of any kind.
 pub async fn find_named(conn: &mut Conn, name: &str) -> Result<Vec<Group>> {
     let rows: Vec<Row> = conn
