@@ -4,10 +4,12 @@
 //! it needs where it is registered, and `guard` checks it before the handler runs.
 
 mod body;
+mod configurations;
 mod failure;
 #[cfg_attr(not(test), expect(dead_code, reason = "no list offers it yet"))]
 mod filter;
 mod guard;
+mod ldap;
 mod openapi;
 mod page;
 mod projects;
@@ -19,7 +21,7 @@ use std::sync::Arc;
 use axum::Router;
 use roadstead_auth::Auth;
 use roadstead_model::Clock;
-use roadstead_storage::Db;
+use roadstead_storage::{Blobs, Db};
 
 pub use guard::{Access, RouteEntry};
 
@@ -27,8 +29,13 @@ pub use guard::{Access, RouteEntry};
 const BASE: &str = "/api/v2.0";
 
 /// What registers the routes of each resource.
-const RESOURCES: &[fn(&mut guard::Routes)] =
-    &[projects::register, users::register, system::register];
+const RESOURCES: &[fn(&mut guard::Routes)] = &[
+    projects::register,
+    users::register,
+    configurations::register,
+    ldap::register,
+    system::register,
+];
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -38,17 +45,23 @@ pub(crate) struct Api {
     clock: Arc<dyn Clock>,
     /// The address that clients reach the server at, as configured.
     external_url: Arc<str>,
+    blobs: Blobs,
+    /// The certificate that clients must trust, in PEM.
+    ca: Option<Arc<str>>,
 }
 
 /// The routes of the API, and a list of them with what each requires. `Origin` is expected among
-/// the request's extensions.
+/// the request's extensions. `ca` is the certificate, in PEM, that clients must trust to reach the
+/// server, where it is none that systems trust anyway.
 pub fn routes(
     db: Db,
     auth: Auth,
     clock: Arc<dyn Clock>,
     external_url: &str,
+    blobs: Blobs,
+    ca: Option<Arc<str>>,
 ) -> (Router, Vec<RouteEntry>) {
-    let api = Api { db, auth, clock, external_url: external_url.into() };
+    let api = Api { db, auth, clock, external_url: external_url.into(), blobs, ca };
     let mut routes = guard::Routes::new(api);
     for register in RESOURCES {
         register(&mut routes);
@@ -89,7 +102,8 @@ mod tests {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (secret, url) = (SecretKey::generate().unwrap(), "http://localhost");
         let auth = Auth::new(db.clone(), &secret, clock.clone(), url).await.unwrap();
-        let (_, entries) = routes(db, auth, clock, url);
+        let blobs = Blobs::open(directory.path().join("blobs")).await.unwrap();
+        let (_, entries) = routes(db, auth, clock, url, blobs, None);
         let made = openapi_json(&entries).unwrap();
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
         if std::env::var_os("ROADSTEAD_UPDATE").is_some() {
