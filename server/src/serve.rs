@@ -102,8 +102,8 @@ async fn open(config: &Config, data_dir: &DataDir) -> anyhow::Result<Parts> {
     let auth = Auth::new(db.clone(), &secret, clock.clone(), &config.url()).await?;
     let registry =
         Registry::new(db.clone(), blobs.clone(), clock.clone(), config.limits.clone()).await?;
-    if !config.config_overwrite.is_empty() {
-        let fixed = auth.fix_configuration(&config.config_overwrite).await;
+    if !config.overwrite_json.is_empty() {
+        let fixed = auth.fix_configuration(&config.overwrite_json).await;
         fixed.context("ROADSTEAD_CONFIG_OVERWRITE_JSON")?;
     }
     let ca = config.ca_cert.as_deref().map(tls::public_certificate).transpose()?;
