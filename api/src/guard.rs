@@ -15,12 +15,17 @@ use roadstead_model::{Action, Origin, Permission, PrincipalId, ProjectId, Resour
 use roadstead_storage::Conn;
 use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::project::{self, Project};
-use roadstead_storage::tables::robot;
+use roadstead_storage::tables::robot::Robot;
 use utoipa::openapi::OpenApi;
 
 use crate::failure::Failure;
 use crate::openapi::Description;
 use crate::{Api, BASE};
+
+mod robots;
+
+pub(crate) use robots::require_of_robots;
+use robots::{admit_to_robot, no_robot};
 
 /// What a route requires of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +78,7 @@ impl Routes {
 
     /// Registers a handler. It runs only for callers who have what `access` says, and finds the
     /// [`Caller`], and for [`Access::Project`] the [`Project`], for [`Access::Robot`] the
-    /// [`Robot`](robot::Robot), among the request's extensions. What it takes and gives is added
+    /// [`Robot`], among the request's extensions. What it takes and gives is added
     /// to the description that is returned.
     pub(crate) fn add<H, T>(
         &mut self,
@@ -175,7 +180,11 @@ async fn check(
         if refusal == Refusal::Denied && privileged {
             note_refusal(api, &caller, &method, &path).await?;
         }
-        return Err(Failure::refused(refusal));
+        let hidden = refusal == Refusal::Denied && matches!(access, Access::Robot(_));
+        return Err(match request.extensions().get::<Robot>() {
+            None if hidden => no_robot(parameters.get("robot_id").map_or("", String::as_str)),
+            _ => Failure::refused(refusal),
+        });
     }
     if changes && path != format!("{BASE}/configurations") && api.is_read_only().await? {
         return Err(Failure::denied("the system is in read only mode"));
@@ -221,30 +230,20 @@ async fn admit(
     }
 }
 
-async fn admit_to_robot(
-    conn: &mut Conn,
+/// Refuses what a handler, and no route alone, can decide on; the attempt leaves a row.
+pub(crate) async fn refuse(
+    api: &Api,
     caller: &Caller,
-    action: Action,
-    parameters: &HashMap<String, String>,
-    request: &mut Request,
-) -> Result<Result<(), Refusal>, Failure> {
-    let id = parameters.get("robot_id").and_then(|id| id.parse().ok());
-    let id = id.ok_or_else(|| Failure::unprocessable("robot_id must be a whole number"))?;
-    if let Err(refusal) = caller.require_login() {
-        return Ok(Err(refusal));
+    refusal: Refusal,
+    method: &Method,
+    path: &str,
+) -> Failure {
+    if refusal == Refusal::Denied
+        && let Err(failure) = note_refusal(api, caller, method, path).await
+    {
+        return failure;
     }
-    let missing = || Failure::not_found(format!("robot {id} not found"));
-    let found = robot::find(conn, PrincipalId(id)).await?.ok_or_else(missing)?;
-    let permission = permission(Resource::Robot, action);
-    let admitted = match found.project {
-        None => caller.require_system(conn, permission).await?,
-        Some(project) => {
-            let project = project::find_by_id(conn, project).await?.ok_or_else(missing)?;
-            caller.require_in_project(conn, &project, permission).await?
-        }
-    };
-    request.extensions_mut().insert(found);
-    Ok(admitted)
+    Failure::refused(refusal)
 }
 
 /// Every refused attempt at something privileged leaves a row.

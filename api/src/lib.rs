@@ -5,13 +5,19 @@
 
 mod body;
 mod failure;
-#[cfg_attr(not(test), expect(dead_code, reason = "no list offers it yet"))]
 mod filter;
 mod guard;
 mod openapi;
 mod page;
+mod path;
+mod permissions;
+mod personal_tokens;
 mod projects;
+mod robot_permissions;
+mod robots;
+mod roles;
 mod system;
+mod user_groups;
 mod users;
 
 use std::sync::Arc;
@@ -27,8 +33,16 @@ pub use guard::{Access, RouteEntry};
 const BASE: &str = "/api/v2.0";
 
 /// What registers the routes of each resource.
-const RESOURCES: &[fn(&mut guard::Routes)] =
-    &[projects::register, users::register, system::register];
+const RESOURCES: &[fn(&mut guard::Routes)] = &[
+    projects::register,
+    users::register,
+    user_groups::register,
+    personal_tokens::register,
+    robots::register,
+    permissions::register,
+    roles::register,
+    system::register,
+];
 
 /// What the handlers work with.
 #[derive(Clone)]

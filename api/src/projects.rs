@@ -167,6 +167,12 @@ async fn create(
     headers: HeaderMap,
     Body(request): Body<ProjectReq>,
 ) -> Result<Response, Failure> {
+    let configuration = api.auth.configuration().await?;
+    let everyone = configuration.text("project_creation_restriction") != "adminonly";
+    let mut conn = api.db.read().await?;
+    let allowed = caller.require_project_creation(&mut conn, everyone).await?;
+    allowed.map_err(Failure::refused)?;
+    drop(conn);
     let name: ProjectName = request.project_name.parse().map_err(|_| {
         Failure::bad_request(
             "project_name must have 1 to 255 lower-case letters and digits, separated by single \

@@ -18,6 +18,7 @@ pub mod project;
 pub mod referrer;
 pub mod refresh_token;
 pub mod repository;
+pub mod rights;
 pub mod robot;
 pub mod role;
 pub mod secret;
