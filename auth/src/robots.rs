@@ -83,6 +83,8 @@ impl Auth {
         let mut tx = self.db.begin().await?;
         // What changes the maker at the same time comes before this or after it.
         principal::share(&mut tx, by_id).await?;
+        let maker = principal::find(&mut tx, by_id).await?.filter(|maker| maker.works(now));
+        let maker = maker.ok_or(Error::BadCredentials)?;
         let complete = permissions::completed(&entries, project.is_some());
         permissions::require_no_more_than(&mut tx, by, &complete).await?;
         let row = NewRobot {
@@ -90,7 +92,7 @@ impl Auth {
             project,
             description: &new.description,
             duration: new.duration,
-            expires_at: offspring::no_later(expires_at, by.principal.as_ref()),
+            expires_at: offspring::no_later(expires_at, &maker),
             creator_type: if by.is_robot() { "robot" } else { "local" },
             creator: by_id,
         };

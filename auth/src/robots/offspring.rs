@@ -11,14 +11,11 @@ use crate::error::Result;
 use crate::permissions;
 
 /// The end of what a principal makes: its own, when that is a robot's and comes first.
-pub(super) fn no_later(
-    expires_at: Option<Timestamp>,
-    maker: Option<&Principal>,
-) -> Option<Timestamp> {
-    let maker = maker.filter(|maker| maker.kind == Kind::Robot).and_then(|maker| maker.expires_at);
-    match (expires_at, maker) {
-        (Some(own), Some(maker)) => Some(own.min(maker)),
-        (own, maker) => own.or(maker),
+pub(super) fn no_later(expires_at: Option<Timestamp>, maker: &Principal) -> Option<Timestamp> {
+    let end = maker.expires_at.filter(|_| maker.kind == Kind::Robot);
+    match (expires_at, end) {
+        (Some(own), Some(end)) => Some(own.min(end)),
+        (own, end) => own.or(end),
     }
 }
 
