@@ -204,4 +204,4 @@ pub(crate) async fn of(conn: &mut Conn, principal: PrincipalId) -> Result<Vec<En
 }
 
 #[cfg(test)]
-mod tests;
+mod offspring_tests;

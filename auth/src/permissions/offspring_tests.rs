@@ -114,12 +114,11 @@ impl World {
             let scope = Scope::Project(self.projects[at].id);
             let custom = self.entry(scope, 5);
             let mut tx = self.auth.db.begin().await.unwrap();
-            let role = match self.rng.random_range(0..3) {
-                0 => *RoleId::BY_POWER.choose(&mut self.rng).unwrap(),
-                _ => {
-                    let (kind, role) = (Kind::Custom, format!("{name}{at}"));
-                    role::insert(&mut tx, kind, &role, "", &custom.access, NOW).await.unwrap()
-                }
+            let role = if self.rng.random_ratio(1, 3) {
+                *RoleId::BY_POWER.choose(&mut self.rng).unwrap()
+            } else {
+                let (kind, role) = (Kind::Custom, format!("{name}{at}"));
+                role::insert(&mut tx, kind, &role, "", &custom.access, NOW).await.unwrap()
             };
             let pattern = &custom.pattern;
             binding::insert(&mut tx, person.id, role, scope, pattern, NOW).await.unwrap();
