@@ -103,7 +103,7 @@ async fn browser_login(server: &Server, name: &str, password: &str) -> Result<St
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_of_the_directory_log_in_everywhere() {
-    let Some((slapd, server)) = with_directory().await else { return };
+    let Some((_slapd, server)) = with_directory().await else { return };
     let alice = server.person("alice", PASSWORD);
     let me = current(&alice).await;
     assert_eq!(
@@ -196,7 +196,7 @@ async fn only_the_right_name_and_password_are_let_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn guesses_are_counted_whatever_the_spelling() {
-    let Some((slapd, server)) = with_directory().await else { return };
+    let Some((_slapd, server)) = with_directory().await else { return };
     assert_eq!(status(&server.person("alice", PASSWORD), "/v2/").await, 200);
     let mut statuses = Vec::new();
     for n in 0..15 {
@@ -386,7 +386,7 @@ async fn parallel_logins_of_one_client_ask_the_directory_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_name_takes_as_long_as_a_wrong_password() {
-    let Some((slapd, server)) = with_directory().await else { return };
+    let Some((_slapd, server)) = with_directory().await else { return };
     let mut times = [Vec::new(), Vec::new()];
     for n in 0..9 {
         for (name, times) in ["alice", "nobody"].iter().zip(&mut times) {
@@ -463,7 +463,7 @@ async fn a_ping_tries_settings_and_gives_no_password_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_and_groups_are_searched_and_imported() {
-    let Some((slapd, server)) = with_directory().await else { return };
+    let Some((_slapd, server)) = with_directory().await else { return };
     let admin = server.admin();
     let search = async |query: &str| {
         let answer = admin.get(&format!("/api/v2.0/ldap/{query}")).await;
