@@ -4,7 +4,6 @@
 //! [`Forwarder::finish`] says that it was read.
 
 mod connection;
-mod endpoint;
 mod message;
 #[cfg(test)]
 mod tests;
@@ -16,8 +15,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use connection::Connection;
-pub use endpoint::{Endpoint, EndpointError};
 pub use message::Entry;
+pub use roadstead_auth::configuration::{Endpoint, EndpointError};
 
 /// How long opening a connection, its handshake included, and writing an entry may each take.
 const PATIENCE: Duration = Duration::from_secs(5);

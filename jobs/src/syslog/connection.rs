@@ -13,8 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::Error;
-use super::endpoint::Endpoint;
+use super::{Endpoint, Error};
 
 pub(super) enum Connection {
     Plain(TcpStream),
