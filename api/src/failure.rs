@@ -112,6 +112,7 @@ impl From<AuthError> for Failure {
             AuthError::Invalid(message) => Self::bad_request(message),
             AuthError::Refused(message) => Self::bad_request(message),
             AuthError::Denied(message) => Self::denied(message),
+            AuthError::Precondition(message) => Self::precondition(message),
             AuthError::NotFound(_) => Self::not_found(message),
             AuthError::Directory(_) | AuthError::WrongSecretKey | AuthError::Crypto(_) => {
                 internal(&error)

@@ -13,7 +13,9 @@ mod error;
 pub mod http;
 pub mod keys;
 pub mod ldap;
+pub mod members;
 pub mod oidc;
+mod onboarding;
 mod passwords;
 pub mod permissions;
 pub mod personal_tokens;
@@ -32,6 +34,7 @@ pub use access::{Grant, Refusal, Standing};
 pub use authenticate::Auth;
 pub use caller::Caller;
 pub use error::{Error, Result};
+pub use onboarding::GroupName;
 pub use sealing::SecretKey;
 pub use sessions::{CSRF_HEADER, Cookie};
 

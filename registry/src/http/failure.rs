@@ -152,7 +152,9 @@ impl From<Error> for Failure {
         let (status, code) = match &error {
             Error::BlobUnknown(_) => (S::NOT_FOUND, OciCode::BlobUnknown),
             Error::ManifestUnknown(_) => (S::NOT_FOUND, OciCode::ManifestUnknown),
-            Error::NameUnknown(_) => (S::NOT_FOUND, OciCode::NameUnknown),
+            Error::NameUnknown(_) | Error::ProjectUnknown(_) => {
+                (S::NOT_FOUND, OciCode::NameUnknown)
+            }
             Error::UploadUnknown => (S::NOT_FOUND, OciCode::BlobUploadUnknown),
             Error::UploadInvalid(_) => (S::BAD_REQUEST, OciCode::BlobUploadInvalid),
             Error::DigestMismatch { .. } => (S::BAD_REQUEST, OciCode::DigestInvalid),
@@ -164,6 +166,9 @@ impl From<Error> for Failure {
             Error::Immutable(_) | Error::ImmutableDeletion(_) => {
                 let (status, code) = (S::PRECONDITION_FAILED, OciCode::Precondition);
                 return Self { by_rule: true, ..Self::new(status, code, error.to_string()) };
+            }
+            Error::ProjectNotEmpty | Error::PushedMeanwhile(_) => {
+                (S::PRECONDITION_FAILED, OciCode::Precondition)
             }
             Error::ManifestHeld(_) | Error::BlobHeld(_) => {
                 let held = Self::new(S::METHOD_NOT_ALLOWED, OciCode::Denied, error.to_string());

@@ -49,16 +49,17 @@ macro_rules! reaches_project {
     };
 }
 
-/// Whether a principal may pull from the repository `r` of the project `p`.
-macro_rules! may_pull {
-    ($id:literal) => {
+/// Whether a principal may do one of some things with the repository `r` of the project `p`.
+macro_rules! may {
+    ($actions:literal, $id:literal) => {
         concat!(
             "EXISTS (SELECT 1 FROM role_binding b JOIN role_permission a ON a.role_id = b.role_id
                WHERE b.principal_id IN ",
             principals!($id),
             " AND (b.project_id = p.id OR b.scope = 'all')
-               AND a.resource = 'repository' AND a.action = 'pull'
-               AND (b.pattern = '' OR EXISTS (SELECT 1 FROM bound_repository k
+               AND a.resource = 'repository' AND a.action IN ",
+            $actions,
+            " AND (b.pattern = '' OR EXISTS (SELECT 1 FROM bound_repository k
                     WHERE k.binding_id = b.id AND k.repo_id = r.id)))"
         )
     };
@@ -92,6 +93,21 @@ pub(super) const SEES_PROJECT: &str = concat!(
     ")))"
 );
 
+/// The viewer may do one of some things with the repository `r`. Binds `$1` to `$3`.
+macro_rules! viewer_may {
+    ($actions:literal) => {
+        concat!(
+            "(p.public OR (($1 OR ",
+            may!($actions, "$2"),
+            ") AND ($3 = 0 OR ",
+            may!($actions, "$3"),
+            ")))"
+        )
+    };
+}
+
 /// The viewer may pull from the repository `r` of the project `p`. Binds `$1` to `$3`.
-pub(super) const SEES_REPOSITORY: &str =
-    concat!("(p.public OR (($1 OR ", may_pull!("$2"), ") AND ($3 = 0 OR ", may_pull!("$3"), ")))");
+pub(super) const SEES_REPOSITORY: &str = viewer_may!("('pull')");
+
+/// The viewer may know of the repository `r` of the project `p`. Binds `$1` to `$3`.
+pub(super) const LISTS_REPOSITORY: &str = viewer_may!("('list', 'pull')");
