@@ -47,9 +47,7 @@ impl Stage {
         let answer =
             reqwest::Client::builder().no_proxy().build().unwrap().execute(request).await.unwrap();
         let found = answer.status().as_u16();
-        if found != status {
-            panic!("{route}: {found} instead of {status}: {}", answer.text().await.unwrap());
-        }
+        assert_eq!(found, status, "{route}: {}", answer.text().await.unwrap());
         self.driven.lock().unwrap().insert(route);
         let events = self.events(&format!("q=request_id%3D{request_id}&sort=id")).await;
         Acted { answer, events, request_id }
