@@ -8,10 +8,17 @@ mod body;
 mod failure;
 mod filter;
 mod guard;
+mod immutable_rules;
+mod members;
 mod openapi;
 mod page;
+mod project_metadata;
 mod projects;
 mod purge;
+mod quotas;
+mod repositories;
+mod search;
+mod statistics;
 mod system;
 mod users;
 
@@ -20,6 +27,7 @@ use std::sync::Arc;
 use axum::Router;
 use roadstead_auth::Auth;
 use roadstead_model::Clock;
+use roadstead_registry::Registry;
 use roadstead_storage::Db;
 
 pub use guard::{Access, RouteEntry};
@@ -28,14 +36,27 @@ pub use guard::{Access, RouteEntry};
 const BASE: &str = "/api/v2.0";
 
 /// What registers the routes of each resource.
-const RESOURCES: &[fn(&mut guard::Routes)] =
-    &[projects::register, users::register, audit_logs::register, purge::register, system::register];
+const RESOURCES: &[fn(&mut guard::Routes)] = &[
+    audit_logs::register,
+    immutable_rules::register,
+    members::register,
+    project_metadata::register,
+    projects::register,
+    purge::register,
+    quotas::register,
+    repositories::register,
+    search::register,
+    statistics::register,
+    system::register,
+    users::register,
+];
 
 /// What the handlers work with.
 #[derive(Clone)]
 pub(crate) struct Api {
     db: Db,
     auth: Auth,
+    registry: Registry,
     clock: Arc<dyn Clock>,
     /// The address that clients reach the server at, as configured.
     external_url: Arc<str>,
@@ -46,10 +67,11 @@ pub(crate) struct Api {
 pub fn routes(
     db: Db,
     auth: Auth,
+    registry: Registry,
     clock: Arc<dyn Clock>,
     external_url: &str,
 ) -> (Router, Vec<RouteEntry>) {
-    let api = Api { db, auth, clock, external_url: external_url.into() };
+    let api = Api { db, auth, registry, clock, external_url: external_url.into() };
     let mut routes = guard::Routes::new(api);
     for register in RESOURCES {
         register(&mut routes);
@@ -77,6 +99,8 @@ impl Api {
 mod tests {
     use roadstead_auth::SecretKey;
     use roadstead_model::SystemClock;
+    use roadstead_registry::Limits;
+    use roadstead_storage::Blobs;
 
     use super::*;
 
@@ -90,7 +114,10 @@ mod tests {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (secret, url) = (SecretKey::generate().unwrap(), "http://localhost");
         let auth = Auth::new(db.clone(), &secret, clock.clone(), url).await.unwrap();
-        let (_, entries) = routes(db, auth, clock, url);
+        let blobs = Blobs::open(directory.path().join("blobs")).await.unwrap();
+        let limits = Limits::default();
+        let registry = Registry::new(db.clone(), blobs, clock.clone(), limits).await.unwrap();
+        let (_, entries) = routes(db, auth, registry, clock, url);
         let made = openapi_json(&entries).unwrap();
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
         if std::env::var_os("ROADSTEAD_UPDATE").is_some() {

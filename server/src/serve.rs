@@ -154,7 +154,13 @@ fn random_password() -> anyhow::Result<String> {
 }
 
 fn router(config: &Config, parts: Parts, metrics: Arc<Metrics>) -> Router {
-    let (api, _) = roadstead_api::routes(parts.db, parts.auth.clone(), parts.clock, &config.url());
+    let (api, _) = roadstead_api::routes(
+        parts.db,
+        parts.auth.clone(),
+        parts.registry.clone(),
+        parts.clock,
+        &config.url(),
+    );
     Router::new()
         .merge(roadstead_registry::http::routes(parts.registry, parts.auth.clone(), config.https()))
         .merge(roadstead_auth::http::routes(parts.auth))
