@@ -3,6 +3,7 @@
 //! One file per resource: its types, its handlers, its routes. Every route states the permission
 //! it needs where it is registered, and `guard` checks it before the handler runs.
 
+mod audit_logs;
 mod body;
 mod failure;
 mod filter;
@@ -13,6 +14,7 @@ mod path;
 mod permissions;
 mod personal_tokens;
 mod projects;
+mod purge;
 mod robot_permissions;
 mod robots;
 mod roles;
@@ -41,6 +43,8 @@ const RESOURCES: &[fn(&mut guard::Routes)] = &[
     robots::register,
     permissions::register,
     roles::register,
+    audit_logs::register,
+    purge::register,
     system::register,
 ];
 

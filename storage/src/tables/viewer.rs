@@ -49,20 +49,40 @@ macro_rules! reaches_project {
     };
 }
 
-/// Whether a principal may pull from the repository `r` of the project `p`.
-macro_rules! may_pull {
-    ($id:literal) => {
+/// Whether a principal may do one of some things with the repository `r` of the project `p`.
+macro_rules! may {
+    ($actions:literal, $id:literal) => {
         concat!(
             "EXISTS (SELECT 1 FROM role_binding b JOIN role_permission a ON a.role_id = b.role_id
                WHERE b.principal_id IN ",
             principals!($id),
             " AND (b.project_id = p.id OR b.scope = 'all')
-               AND a.resource = 'repository' AND a.action = 'pull'
-               AND (b.pattern = '' OR EXISTS (SELECT 1 FROM bound_repository k
+               AND a.resource = 'repository' AND a.action IN ",
+            $actions,
+            " AND (b.pattern = '' OR EXISTS (SELECT 1 FROM bound_repository k
                     WHERE k.binding_id = b.id AND k.repo_id = r.id)))"
         )
     };
 }
+
+/// Whether a principal has a permission in the project `p` as a whole: the resource is `$4`, the
+/// action `$5`.
+macro_rules! holds {
+    ($id:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM role_binding b JOIN role_permission a ON a.role_id = b.role_id
+               WHERE b.principal_id IN ",
+            principals!($id),
+            " AND (b.project_id = p.id OR b.scope = 'all') AND b.pattern = ''
+               AND a.resource = $4 AND a.action = $5)"
+        )
+    };
+}
+
+/// The viewer has a permission in the project `p`. Binds `$1` to `$3`, the resource as `$4` and
+/// the action as `$5`; what the public set allows is left out.
+pub(super) const HOLDS: &str =
+    concat!("(($1 OR ", holds!("$2"), ") AND ($3 = 0 OR ", holds!("$3"), "))");
 
 /// The viewer sees the project `p`. Binds `$1` to `$3`.
 pub(super) const SEES_PROJECT: &str = concat!(
@@ -73,6 +93,21 @@ pub(super) const SEES_PROJECT: &str = concat!(
     ")))"
 );
 
+/// The viewer may do one of some things with the repository `r`. Binds `$1` to `$3`.
+macro_rules! viewer_may {
+    ($actions:literal) => {
+        concat!(
+            "(p.public OR (($1 OR ",
+            may!($actions, "$2"),
+            ") AND ($3 = 0 OR ",
+            may!($actions, "$3"),
+            ")))"
+        )
+    };
+}
+
 /// The viewer may pull from the repository `r` of the project `p`. Binds `$1` to `$3`.
-pub(super) const SEES_REPOSITORY: &str =
-    concat!("(p.public OR (($1 OR ", may_pull!("$2"), ") AND ($3 = 0 OR ", may_pull!("$3"), ")))");
+pub(super) const SEES_REPOSITORY: &str = viewer_may!("('pull')");
+
+/// The viewer may know of the repository `r` of the project `p`. Binds `$1` to `$3`.
+pub(super) const LISTS_REPOSITORY: &str = viewer_may!("('list', 'pull')");
