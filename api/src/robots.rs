@@ -192,7 +192,7 @@ async fn home(
                 }
                 None => {
                     let path = format!("{BASE}/robots");
-                    return Err(refuse(api, caller, caller.refusal(), &Method::POST, &path).await);
+                    return Err(refuse(api, caller, &Method::POST, &path, caller.refusal()).await);
                 }
                 found => found,
             }
@@ -208,7 +208,7 @@ async fn home(
         Ok(()) => Ok(project),
         Err(refusal) => {
             let path = format!("{BASE}/robots");
-            Err(refuse(api, caller, refusal, &Method::POST, &path).await)
+            Err(refuse(api, caller, &Method::POST, &path, refusal).await)
         }
     }
 }

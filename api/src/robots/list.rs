@@ -62,7 +62,7 @@ async fn list(
     };
     let path = format!("{BASE}/robots");
     if let Err(refusal) = allowed {
-        return Err(refuse(&api, &caller, refusal, &Method::GET, &path).await);
+        return Err(refuse(&api, &caller, &Method::GET, &path, refusal).await);
     }
     let project = match project {
         Home::Project(project) => Some(project.id),

@@ -97,7 +97,7 @@ async fn log_in(
     let [name, password] = form(body, ["principal", "password"]).await?;
     let origin = origin(&extensions);
     let configuration = auth.configuration().await?;
-    let principal = auth.person(&configuration, &name, &password, &origin).await?;
+    let principal = auth.person(&configuration, &name, &password, &origin, true).await?;
     let before = auth.session_caller(&headers, origin.clone()).await?;
     auth.end_session(&before).await?;
     let cookie = auth.begin_session(&principal, &headers, &origin, None).await?;
