@@ -10,6 +10,8 @@ use roadstead_storage::tables::project::{self, Place, Project};
 use crate::caller::Caller;
 use crate::error::Result;
 
+mod inventory;
+
 /// Why a caller may not do something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -109,7 +111,7 @@ impl Caller {
 
     /// What the caller's roles allow with a resource of a project, or, with a name below it, of
     /// one of its repositories. A registry token is not looked at.
-    async fn rights(
+    pub(crate) async fn rights(
         &self,
         conn: &mut Conn,
         project: ProjectId,
@@ -207,6 +209,26 @@ impl Caller {
         Ok(Ok(()))
     }
 
+    /// Requires that the caller may make projects, as far as that is a question of rights: people
+    /// may, robots of the system and personal tokens when they were given `project:create`.
+    ///
+    /// # Errors
+    /// The outer error is trouble with the database, the inner one the refusal.
+    pub async fn require_making_projects(&self, conn: &mut Conn) -> Result<Result<(), Refusal>> {
+        let id = match self.require_login() {
+            Ok(id) => id,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let holders = [self.is_robot().then_some(id), self.personal_token()];
+        for holder in holders.into_iter().flatten() {
+            let allowed = bound(conn, holder, None, Resource::Project, None).await?;
+            if !allowed.contains(&Action::Create) {
+                return Ok(Err(Refusal::Denied));
+            }
+        }
+        Ok(Ok(()))
+    }
+
     /// Requires that the caller is a person with their own credentials: tokens and robots change
     /// no account.
     ///
@@ -231,9 +253,17 @@ impl Caller {
     }
 }
 
+/// Whether a permission that is limited to some repositories says something of the project as a
+/// whole: that it is there, and that its repositories can be listed, which shows those.
+fn holds_everywhere(permission: Permission) -> bool {
+    matches!(
+        (permission.resource, permission.action),
+        (Resource::Project, Action::Read) | (Resource::Repository, Action::List)
+    )
+}
+
 /// What a principal's own bindings and those of its groups allow. A role that is limited to some
-/// repositories says something of those; of the project as a whole it says that it is there, and
-/// that its repositories can be listed, which shows those.
+/// repositories says something of those, and little of the project as a whole.
 async fn bound(
     conn: &mut Conn,
     principal: PrincipalId,
@@ -247,10 +277,7 @@ async fn bound(
             resource.is_of_repository()
                 && Pattern::parse(pattern).is_ok_and(|pattern| pattern.matches(name))
         }
-        None => matches!(
-            (resource, action),
-            (Resource::Project, Action::Read) | (Resource::Repository, Action::List)
-        ),
+        None => holds_everywhere(Permission::new(resource, action)),
     };
     let bound = binding::actions(conn, principal, project, resource).await?;
     Ok(bound.into_iter().filter(|(action, p)| holds(*action, p)).map(|(a, _)| a).collect())

@@ -22,6 +22,9 @@ pub enum Error {
     /// The caller may not do this.
     #[error("{0}")]
     Denied(&'static str),
+    /// Something else must be done first.
+    #[error("{0}")]
+    Precondition(&'static str),
     /// There is no such thing.
     #[error("{0} not found")]
     NotFound(&'static str),

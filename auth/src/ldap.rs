@@ -20,8 +20,8 @@ use connection::{Connection, Dial, Search, code};
 use dn::Name;
 pub use dn::canonical_dn;
 pub use error::{Error, Result};
-pub use settings::{Scope, Settings};
-use settings::{attribute, filter};
+pub use settings::{Scope, Settings, check_setting};
+use settings::{attribute, filter, named};
 
 /// How many entries a search for people or groups returns.
 const MOST_FOUND: usize = 100;
@@ -124,8 +124,12 @@ impl Directory {
             return Ok(None);
         }
         let connection = self.connect().await?;
-        let Some((username, entry)) = self.entry(&connection, name).await? else {
-            return Ok(None);
+        let found = self.entry(&connection, name).await?;
+        // Directories take many spellings for one name. With those that only they know, guesses
+        // at one password could not be counted as such.
+        let found = found.filter(|(username, _)| is_same(username, name));
+        let Some((username, entry)) = found else {
+            return self.refuse_nobody(password).await;
         };
         if !self.is_password(&entry.dn, password).await? {
             return Ok(None);
@@ -215,6 +219,16 @@ impl Directory {
         }
     }
 
+    /// Takes as many steps as refusing somebody who is there, so that the time does not tell who
+    /// is.
+    async fn refuse_nobody(&self, password: &str) -> Result<Option<Person>> {
+        let dn = format!("cn=nobody,{}", self.settings.base_dn);
+        match self.is_password(&dn, password).await {
+            Ok(_) | Err(Error::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn person_with_groups(
         &self,
         connection: &Connection,
@@ -243,11 +257,6 @@ impl Directory {
     }
 }
 
-/// A DN of the settings.
-fn named(setting: &'static str, dn: &str) -> Result<Name> {
-    Name::parse(dn).ok_or_else(|| Error::setting(setting, "is not a distinguished name (RFC 4514)"))
-}
-
 /// Whether somebody can have that name at all.
 fn is_usable(name: &str) -> bool {
     !name.trim().is_empty() && !name.contains('\0')
@@ -255,8 +264,13 @@ fn is_usable(name: &str) -> bool {
 
 /// Whether two names are the same to a directory (`caseIgnoreMatch`, RFC 4517 section 4.2.11).
 fn is_same(one: &str, other: &str) -> bool {
-    let fold = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-    fold(one) == fold(other)
+    folded(one) == folded(other)
+}
+
+/// A name without what makes no difference to a directory: the case of its letters, and spaces
+/// but single ones between words.
+pub(crate) fn folded(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 /// The value that `name` was looked up by. Of several it is the one that is the same name: whoever

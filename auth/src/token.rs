@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::SERVICE;
 use crate::caller::Caller;
 use crate::error::{Error, Result};
-use crate::signing::Keyring;
+use crate::signing::{Keyring, Keys};
 
 /// Who issues tokens; Harbor's name.
 const ISSUER: &str = "harbor-token-issuer";
@@ -119,7 +119,30 @@ impl Claims {
     }
 }
 
+/// The id of the key that a token says it was signed with.
+fn key_id(token: &str) -> Option<String> {
+    jsonwebtoken::decode_header(token).ok()?.kid
+}
+
 impl Keyring {
+    /// Signs claims with the newest key.
+    pub(crate) async fn sign(&self, claims: &Claims) -> Result<String> {
+        self.current().await?.sign(claims)
+    }
+
+    /// Verifies a token at the time `now`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`], whatever is wrong with it.
+    pub(crate) async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims> {
+        if token.len() > LONGEST {
+            return Err(Error::InvalidToken);
+        }
+        self.knowing(key_id(token).as_deref()).await?.verify(token, now)
+    }
+}
+
+impl Keys {
     /// Signs claims.
     pub(crate) fn sign(&self, claims: &Claims) -> Result<String> {
         let mut header = Header::new(Algorithm::EdDSA);
@@ -137,8 +160,7 @@ impl Keyring {
         if token.len() > LONGEST {
             return Err(Error::InvalidToken);
         }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| Error::InvalidToken)?;
-        let key = header.kid.as_deref().and_then(|kid| self.trusted.get(kid));
+        let key = key_id(token).and_then(|kid| self.trusted.get(&kid));
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[SERVICE]);

@@ -20,12 +20,11 @@ use crate::banner::{self, Generated};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::metrics::Metrics;
-use crate::{admin_http, listener, request, tls};
+use crate::{admin_http, keys, listener, request, tls};
 
 /// The project that exists from the beginning, and is public.
 const FIRST_PROJECT: &str = "library";
 const ADMIN_PASSWORD_FILE: &str = "initial-admin-password";
-const SECRET_KEY_FILE: &str = "secret-key";
 
 /// What the server is made of.
 struct Parts {
@@ -34,6 +33,7 @@ struct Parts {
     auth: Auth,
     registry: Registry,
     clock: Arc<dyn Clock>,
+    ca: Option<Arc<str>>,
 }
 
 /// Runs the server until it is told to stop.
@@ -101,24 +101,22 @@ async fn open(config: &Config, data_dir: &DataDir) -> anyhow::Result<Parts> {
     let auth = Auth::new(db.clone(), &secret, clock.clone(), &config.url()).await?;
     let registry =
         Registry::new(db.clone(), blobs.clone(), clock.clone(), config.limits.clone()).await?;
-    Ok(Parts { db, blobs, auth, registry, clock })
+    if !config.overwrite_json.is_empty() {
+        let fixed = auth.fix_configuration(&config.overwrite_json).await;
+        fixed.context("ROADSTEAD_CONFIG_OVERWRITE_JSON")?;
+    }
+    let ca = config.ca_cert.as_deref().map(tls::public_certificate).transpose()?;
+    Ok(Parts { db, blobs, auth, registry, clock, ca })
 }
 
 /// The configured key, the one that was generated before, or a new one.
 fn secret_key(config: &Config, data_dir: &DataDir) -> anyhow::Result<SecretKey> {
-    if !config.secret_key.is_empty() {
-        return Ok(SecretKey::from_base64(&config.secret_key)?);
+    if let Some(key) = keys::secret_key(config)? {
+        return Ok(key);
     }
-    let path = data_dir.file(SECRET_KEY_FILE);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => SecretKey::from_base64(&text).with_context(|| path.display().to_string()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let key = SecretKey::generate()?;
-            data_dir.write_secret(SECRET_KEY_FILE, &key.to_base64())?;
-            Ok(key)
-        }
-        Err(error) => Err(error).with_context(|| path.display().to_string()),
-    }
+    let key = SecretKey::generate()?;
+    data_dir.write_secret(keys::SECRET_KEY_FILE, &key.to_base64())?;
+    Ok(key)
 }
 
 /// Makes the administrator and the first project; returns the password, if it was generated.
@@ -162,7 +160,15 @@ fn random_password() -> anyhow::Result<String> {
 }
 
 fn router(config: &Config, parts: Parts, metrics: Arc<Metrics>) -> Router {
-    let (api, _) = roadstead_api::routes(parts.db, parts.auth.clone(), parts.clock, &config.url());
+    let (api, _) = roadstead_api::routes(roadstead_api::Parts {
+        db: parts.db,
+        auth: parts.auth.clone(),
+        registry: parts.registry.clone(),
+        blobs: parts.blobs,
+        clock: parts.clock,
+        external_url: config.url().into(),
+        ca: parts.ca,
+    });
     Router::new()
         .merge(roadstead_registry::http::routes(parts.registry, parts.auth.clone(), config.https()))
         .merge(roadstead_auth::http::routes(parts.auth))

@@ -74,7 +74,7 @@ impl World {
         let scopes = scope::parse(parameters.iter().copied());
         let answer = self.auth.issue_token(caller, &scopes).await.unwrap();
         assert!(answer.token.len() <= 16 << 10, "{} bytes", answer.token.len());
-        let claims = self.auth.keys.verify(&answer.token, NOW).unwrap();
+        let claims = self.auth.keys.verify(&answer.token, NOW).await.unwrap();
         claims.access.iter().map(text).collect()
     }
 }

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -14,15 +15,20 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::sealing::SecretKey;
+use crate::signing;
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 
-async fn keyring() -> Keyring {
+async fn keyring() -> Arc<Keys> {
+    let (db, secret) = (database().await, SecretKey::generate().unwrap());
+    let keyring = Keyring::load(&db, &secret, &ManualClock::at(NOW)).await.unwrap();
+    keyring.current().await.unwrap()
+}
+
+async fn database() -> Db {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", directory.path().join("test.db").display());
-    let db = Db::open(&url, 1).await.unwrap();
-    let clock = ManualClock::at(NOW);
-    Keyring::load(&db, &SecretKey::generate().unwrap(), &clock).await.unwrap()
+    Db::open(&url, 1).await.unwrap()
 }
 
 fn claims() -> Claims {
@@ -47,7 +53,7 @@ fn claims() -> Claims {
 }
 
 /// Claims as our own key would sign them, whatever they are.
-fn signed(keyring: &Keyring, claims: &Value) -> String {
+fn signed(keyring: &Keys, claims: &Value) -> String {
     let mut header = Header::new(Algorithm::EdDSA);
     header.kid = Some(keyring.current_id.clone());
     jsonwebtoken::encode(&header, claims, &keyring.current).unwrap()
@@ -192,7 +198,7 @@ async fn a_forged_signature_is_refused_whatever_the_header_says() {
 }
 
 /// The public key of the keyring's current key: what an attacker may know.
-fn public_key(keyring: &Keyring) -> Vec<u8> {
+fn public_key(keyring: &Keys) -> Vec<u8> {
     Ed25519KeyPair::from_pkcs8(keyring.current.as_bytes()).unwrap().public_key().as_ref().to_vec()
 }
 
@@ -282,4 +288,32 @@ async fn a_recreated_project_or_repository_inherits_nothing() {
         let other = other.parse().unwrap();
         assert!(claims.actions_on(&other, ProjectId(1), Some(RepositoryId(5))).is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_rotation_ends_no_token_and_the_former_keys_go_in_the_end() {
+    let (db, secret) = (database().await, SecretKey::generate().unwrap());
+    let clock = ManualClock::at(NOW);
+    let keyring = Keyring::load(&db, &secret, &clock).await.unwrap();
+    let before = keyring.sign(&claims()).await.unwrap();
+    clock.advance(Duration::from_secs(1));
+    let (second, removed) = signing::rotate(&db, &secret, &clock).await.unwrap();
+    assert_eq!(removed, 0);
+    // A process that knows the new key already, and one that does not yet.
+    let other = Keyring::load(&db, &secret, &clock).await.unwrap();
+    let after = other.sign(&claims()).await.unwrap();
+    assert_eq!(key_id(&after).unwrap(), second);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    for ring in [&keyring, &other] {
+        ring.verify(&before, NOW).await.unwrap();
+        ring.verify(&after, NOW).await.unwrap();
+    }
+    clock.advance(Duration::from_hours(2));
+    assert_eq!(signing::rotate(&db, &secret, &clock).await.unwrap().1, 1);
+    let last = Keyring::load(&db, &secret, &clock).await.unwrap();
+    assert!(last.verify(&before, NOW).await.is_err());
+    last.verify(&after, NOW).await.unwrap();
+    let foreign = SecretKey::generate().unwrap();
+    assert!(signing::rotate(&db, &foreign, &clock).await.is_err());
+    assert!(Keyring::load(&db, &foreign, &clock).await.is_err());
 }

@@ -134,6 +134,13 @@ pub async fn find_by_id(conn: &mut Conn, id: PrincipalId) -> Result<Option<UserA
     row.map(account).transpose()
 }
 
+/// The administrator with the lowest id, who was there first; None when no account is one.
+pub async fn first_sysadmin(conn: &mut Conn) -> Result<Option<UserAccount>> {
+    let row: Option<Row> =
+        conn.query(SELECT).push(" AND u.sysadmin ORDER BY p.id LIMIT 1").fetch_optional().await?;
+    row.map(account).transpose()
+}
+
 /// Makes an account.
 ///
 /// # Errors
@@ -213,6 +220,20 @@ pub async fn set_sysadmin(
     principal::touch(tx, id, now).await
 }
 
+/// How many people are administrators by an administrator's decision and may log in. Who else
+/// wants to change that waits until the transaction ends.
+pub async fn count_sysadmins(tx: &mut Tx) -> Result<i64> {
+    tx.query("UPDATE user_account SET sysadmin = sysadmin WHERE sysadmin").execute().await?;
+    let (count,) = tx
+        .query(
+            "SELECT COUNT(*) FROM user_account u JOIN principal p ON p.id = u.principal_id
+             WHERE u.sysadmin AND NOT p.disabled AND p.deleted_at IS NULL",
+        )
+        .fetch_one::<(i64,)>()
+        .await?;
+    Ok(count)
+}
+
 /// Notes whether a group of the directory makes a person an administrator.
 pub async fn set_directory_admin(tx: &mut Tx, id: PrincipalId, admin: bool) -> Result<()> {
     tx.query("UPDATE user_account SET directory_admin = $1 WHERE principal_id = $2")
@@ -221,6 +242,41 @@ pub async fn set_directory_admin(tx: &mut Tx, id: PrincipalId, admin: bool) -> R
         .execute()
         .await?;
     Ok(())
+}
+
+/// The name that an account has in its directory; empty for accounts that are in none.
+pub async fn directory_name(conn: &mut Conn, id: PrincipalId) -> Result<String> {
+    let row: Option<(String,)> = conn
+        .query("SELECT directory_name FROM user_account WHERE principal_id = $1")
+        .bind(id.0)
+        .fetch_optional()
+        .await?;
+    Ok(row.map(|(name,)| name).unwrap_or_default())
+}
+
+/// Notes the name that an account has in its directory.
+pub async fn set_directory_name(tx: &mut Tx, id: PrincipalId, name: &str) -> Result<()> {
+    tx.query("UPDATE user_account SET directory_name = $1 WHERE principal_id = $2")
+        .bind(name)
+        .bind(id.0)
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// Whether the name of any account begins with `prefix`.
+pub async fn has_name_with(conn: &mut Conn, prefix: &str) -> Result<bool> {
+    let length = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
+    let found: Option<(i64,)> = conn
+        .query(
+            "SELECT p.id FROM principal p WHERE p.kind = 'user' AND p.deleted_at IS NULL
+                    AND SUBSTR(p.name, 1, CAST($1 AS INTEGER)) = $2 LIMIT 1",
+        )
+        .bind(length)
+        .bind(prefix)
+        .fetch_optional()
+        .await?;
+    Ok(found.is_some())
 }
 
 fn narrowed<'c>(
