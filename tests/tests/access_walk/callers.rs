@@ -53,7 +53,7 @@ async fn robots_and_tokens(samples: &Samples) -> Vec<Caller> {
     let server = &samples.server;
     let admin = server.admin();
     let robot = |name, robot: Robot| Caller { name, person: server.robot(&robot) };
-    let words = "user:list user:read user:create project:list quota:list quota:read \
+    let words = "user:list user:read user:create user:update user:delete project:list quota:list quota:read \
                  audit-log:list robot:list robot:read user-group:list system-volumes:read";
     let of_system = [on_system(words)];
     let owner = server.person("project-admin", PASSWORD);

@@ -182,3 +182,63 @@ async fn a_personal_token_changes_no_account_and_makes_no_stronger_one() {
     assert_eq!(admin.status("GET", "/v2/").await, 200, "the password is what it was");
     assert_eq!(token.status("GET", "/v2/hers/app/manifests/v1").await, 401);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_robot_that_manages_accounts_does_not_become_an_administrator() {
+    let tenants = Tenants::new().await;
+    let (server, admin) = (&tenants.server, tenants.server.admin());
+    let words = "user:list user:read user:create user:update user:delete";
+    let manager = server.robot(&admin.robot_with("system", "manager", &[on_system(words)]).await);
+    let own = admin.own_id().await;
+    let users = "/api/v2.0/users";
+    assert_eq!(manager.status("GET", users).await, 200);
+    manager.create_user("made").await;
+    let made = server.person("made", PASSWORD).own_id().await;
+    let password = json!({"new_password": "Password-9"});
+    for (path, body) in [
+        (format!("{users}/{own}/password"), &password),
+        (format!("{users}/{made}/sysadmin"), &json!({"sysadmin_flag": true})),
+        (format!("{users}/{own}/disabled"), &json!({"disabled": true})),
+        (format!("{users}/{own}"), &json!({"email": "x@example.com", "realname": "x"})),
+    ] {
+        assert_eq!(manager.json("PUT", &path, body).await, 403, "{path}");
+    }
+    for path in [format!("{users}/{own}"), format!("{users}/{own}/sessions")] {
+        assert_eq!(manager.status("DELETE", &path).await, 403, "{path}");
+    }
+    assert_eq!(server.person("made", PASSWORD).status("GET", users).await, 403);
+    assert_eq!(admin.status("GET", users).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_is_always_left() {
+    let tenants = Tenants::new().await;
+    let (alice, admin) = (&tenants.alice, tenants.server.admin());
+    let (first, second) = (admin.own_id().await, alice.own_id().await);
+    let users = "/api/v2.0/users";
+    let set = async |who: &Person, id: i64, flag: bool| {
+        let body = json!({"sysadmin_flag": flag});
+        who.json("PUT", &format!("{users}/{id}/sysadmin"), &body).await
+    };
+    let (mut demoted, mut refused) = (0, 0);
+    for round in 0..10 {
+        for (who, other) in [(&admin, second), (alice, first)] {
+            if who.status("GET", users).await == 200 {
+                assert_eq!(set(who, other, true).await, 200, "round {round}");
+            }
+        }
+        let (one, other, own) = tokio::join!(
+            set(alice, first, false),
+            set(&admin, second, false),
+            set(&admin, first, false),
+        );
+        for status in [one, other, own] {
+            assert!(matches!(status, 200 | 403 | 409 | 412), "round {round}: {status}");
+            demoted += usize::from(status == 200);
+            refused += usize::from(status != 200);
+        }
+        let left = [admin.status("GET", users).await, alice.status("GET", users).await];
+        assert!(left.contains(&200), "round {round}: nobody is left");
+    }
+    assert!(demoted >= 10 && refused >= 10, "{demoted} demoted, {refused} refused");
+}
