@@ -39,7 +39,7 @@ pub async fn callers(samples: &Samples) -> Vec<Caller> {
         }
         all.push(person(name));
     }
-    let role = samples.role_of_pattern().await;
+    let role = samples.role_of_pattern();
     admin.add_member("ours", "patterned", role, "spa*").await;
     all.push(person("patterned"));
     all.push(person("foreign-admin"));
