@@ -30,12 +30,12 @@ test: tools check ## Everything: checks, unit tests, and the built binary under 
 	$(CARGO) test --workspace --locked --no-fail-fast
 
 # What needs nothing but the binary.
-QUICK = access conformance crash holding hostile house memory sessions start
+QUICK = access conformance crash holding hostile house keys memory oidc sessions start
 
 test-quick: ## Without clients and root, with fewer crashes and smaller blobs
 	$(CARGO) build --locked
 	$(CARGO) test --workspace --lib --bins --locked
-	ROADSTEAD_TEST_QUICK=1 $(CARGO) test -p roadstead-tests --locked $(QUICK:%=--test %)
+	ROADSTEAD_TEST_QUICK=1 $(CARGO) test -p roadstead-auth -p roadstead-tests --locked $(QUICK:%=--test %)
 
 openapi: ## Write docs/openapi.json anew from the routes of the API
 	ROADSTEAD_UPDATE=1 $(CARGO) test --locked -q -p roadstead-api --lib the_document_in_docs

@@ -3,6 +3,7 @@
 //! One file per resource: its types, its handlers, its routes. Every route states the permission
 //! it needs where it is registered, and `guard` checks it before the handler runs.
 
+mod audit_logs;
 mod body;
 mod failure;
 mod filter;
@@ -13,6 +14,7 @@ mod openapi;
 mod page;
 mod project_metadata;
 mod projects;
+mod purge;
 mod quotas;
 mod repositories;
 mod search;
@@ -35,10 +37,12 @@ const BASE: &str = "/api/v2.0";
 
 /// What registers the routes of each resource.
 const RESOURCES: &[fn(&mut guard::Routes)] = &[
+    audit_logs::register,
     immutable_rules::register,
     members::register,
     project_metadata::register,
     projects::register,
+    purge::register,
     quotas::register,
     repositories::register,
     search::register,

@@ -41,7 +41,7 @@ impl Auth {
             let named = group::find_named(&mut conn, wanted.name).await?;
             named.into_iter().filter(|g| wanted.kind == 0 || g.kind == wanted.kind).collect()
         } else {
-            group::find_ldap(&mut conn, wanted.ldap_dn).await?.into_iter().collect()
+            group::find_by_dn(&mut conn, wanted.ldap_dn).await?.into_iter().collect()
         };
         drop(conn);
         match found.as_slice() {

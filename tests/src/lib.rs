@@ -3,6 +3,7 @@
 pub mod clients;
 pub mod content;
 pub mod http;
+pub mod oidc;
 mod server;
 pub mod slapd;
 

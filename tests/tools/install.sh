@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the clients that the whole-system tests drive: Debian packages for the daemons, Go
-# programs in the versions that go.mod pins. Quick when nothing is missing.
-#   --quick   do only what needs no root: the Go programs
+# programs in the versions that go.mod pins, and the OpenID Connect provider of ../oidc. Quick when
+# nothing is missing.
+#   --quick   do only what needs no root: the Go programs and the provider
 set -eu
 cd "$(dirname "$0")"
 PATH=$PATH:/usr/sbin:/sbin
@@ -19,6 +20,8 @@ docker-registry docker-registry
 openssl openssl
 slapd slapd
 ldapmodify ldap-utils
+node nodejs
+npm npm
 '
 
 missing_packages() {
@@ -91,7 +94,18 @@ build_programs() {
     echo "clients: every Go program is built"
 }
 
+install_provider() (
+    cd ../oidc
+    if [ node_modules/.package-lock.json -nt package-lock.json ]; then
+        echo "clients: the OpenID Connect provider is installed"
+    else
+        echo "clients: installing the OpenID Connect provider"
+        npm ci --ignore-scripts --no-audit --no-fund
+    fi
+)
+
 if [ "${1:-}" != --quick ]; then
     install_packages
 fi
 build_programs
+install_provider
