@@ -143,7 +143,7 @@ async fn create(
     let pattern = request.repository_pattern.unwrap_or_default();
     let user = request.member_user.unwrap_or_default();
     let group = request.member_group.unwrap_or_default();
-    let who = entity(&api, &user, &group).await?;
+    let who = entity(&api, &caller, &user, &group).await?;
     let role = RoleId(request.role_id);
     let id = api.auth.add_member(&caller, &project, who, role, &pattern).await?;
     let location = format!("{}/{id}", uri.path().trim_end_matches('/'));
@@ -151,7 +151,12 @@ async fn create(
 }
 
 /// Whom a request means. Clients send the parts that they do not use as empty.
-async fn entity(api: &Api, user: &UserEntity, group: &UserGroup) -> Result<PrincipalId, Failure> {
+async fn entity(
+    api: &Api,
+    caller: &Caller,
+    user: &UserEntity,
+    group: &UserGroup,
+) -> Result<PrincipalId, Failure> {
     let some_id = |id: Option<i64>| id.filter(|id| *id > 0).map(PrincipalId);
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let (username, name, dn) =
@@ -168,7 +173,7 @@ async fn entity(api: &Api, user: &UserEntity, group: &UserGroup) -> Result<Princ
         return found.map(|_| id).ok_or_else(|| missing("user group", &id));
     }
     if !username.is_empty() {
-        let found = api.auth.find_or_onboard(&username).await?;
+        let found = api.auth.find_or_onboard(caller, &username).await?;
         return found.ok_or_else(|| missing("user", &username));
     }
     if !dn.is_empty() || !name.is_empty() {

@@ -9,6 +9,7 @@ pub mod accounts;
 mod authenticate;
 mod caller;
 pub mod configuration;
+pub mod directory;
 mod error;
 pub mod http;
 pub mod keys;

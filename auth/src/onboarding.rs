@@ -1,9 +1,8 @@
-//! People and groups that somebody names before they have been here: the one place that finds
-//! them, and makes them known where that can be answered for.
+//! Groups that somebody names before they have been here: the one place that finds them, and
+//! makes them known where that can be answered for.
 
 use roadstead_model::PrincipalId;
 use roadstead_storage::tables::group::{self, Group};
-use roadstead_storage::tables::user;
 
 use crate::authenticate::Auth;
 use crate::error::{Error, Result};
@@ -20,12 +19,6 @@ pub struct GroupName<'a> {
 }
 
 impl Auth {
-    /// The person with this name; None when nobody here is called so.
-    pub async fn find_or_onboard(&self, name: &str) -> Result<Option<PrincipalId>> {
-        let found = user::find(&mut self.db.read().await?, name).await?;
-        Ok(found.map(|account| account.principal.id))
-    }
-
     /// The group that is meant; None when there is none. A group of the OpenID provider exists as
     /// soon as it is named, because nobody can be asked for it: it has members once its name is
     /// in their tokens.

@@ -14,6 +14,7 @@ use roadstead_storage::tables::session::{self, Session};
 
 use crate::authenticate::Auth;
 use crate::caller::Caller;
+use crate::directory::BELIEVED;
 use crate::error::{Error, Result};
 
 /// Harbor's name of the cookie; where https allows it, with the prefix that binds it to the host.
@@ -148,6 +149,10 @@ impl Auth {
             return Ok(Caller::anonymous(origin));
         };
         let Some(principal) = self.current_principal(found.principal, found.epoch).await? else {
+            return Ok(Caller::anonymous(origin));
+        };
+        let principal = self.looked_up_again(principal, &origin, BELIEVED).await?;
+        let Some(principal) = principal else {
             return Ok(Caller::anonymous(origin));
         };
         if headers.get(NO_RENEWAL).is_none_or(|value| value != "true") {
