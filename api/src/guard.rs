@@ -84,8 +84,8 @@ impl Routes {
 
     /// Registers a handler. It runs only for callers who have what `access` says, and finds the
     /// [`Caller`], and for [`Access::Project`] the [`Project`], for [`Access::Repository`] that and
-    /// the [`RepositoryName`], for [`Access::Robot`] the [`Robot`], among the
-    /// request's extensions. What it takes and gives is added to the description that is returned.
+    /// the [`RepositoryName`], for [`Access::Robot`] the [`Robot`], among the request's
+    /// extensions. What it takes and gives is added to the description that is returned.
     pub(crate) fn add<H, T>(
         &mut self,
         method: &Method,
@@ -282,7 +282,7 @@ pub(crate) async fn refuse(
 }
 
 /// Every refused attempt at something privileged leaves a row.
-async fn note_refusal(
+pub(crate) async fn note_refusal(
     api: &Api,
     caller: &Caller,
     method: &Method,

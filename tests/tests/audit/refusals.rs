@@ -14,10 +14,10 @@ async fn every_refused_change_of_the_api_leaves_an_event() {
     let mallory = stage.server.person("mallory", "Password-1");
     let routes = changing_routes();
     let guarded = routes.iter().filter(|(_, access)| {
-        access.starts_with("system") || access.starts_with("project") || access.starts_with("self")
+        ["system", "project", "repository", "self"].iter().any(|kind| access.starts_with(kind))
     });
     let mut refused = 0;
-    for (route, access) in guarded {
+    for (route, _) in guarded {
         let (method, template) = route.split_once(' ').unwrap();
         let path = template
             .replace("{project_name_or_id}", "secret")
@@ -32,7 +32,6 @@ async fn every_refused_change_of_the_api_leaves_an_event() {
             stage.act(stage.server.nobody().send(method, &path).json(&json!({})), 401).await;
         acted.left_nothing();
         refused += 1;
-        assert!(!access.is_empty());
     }
     assert!(refused >= 4, "too few routes prove nothing: {refused}");
     // Reading what only administrators may read is privileged, too.
