@@ -31,7 +31,7 @@ test: tools check ## Everything: checks, unit tests, and the built binary under 
 
 # What needs nothing but the binary.
 QUICK = access audit browser_session configurations conformance crash holding hostile house \
-	immutability keys memory oidc personal_tokens projects quota robots sessions start users
+	immutability keys memory oidc personal_tokens project_rights projects quota robots sessions start users
 
 test-quick: ## Without clients and root, with fewer crashes and smaller blobs
 	$(CARGO) build --locked

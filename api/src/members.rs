@@ -180,7 +180,7 @@ async fn entity(
     if !dn.is_empty() || !name.is_empty() {
         let kind = if dn.is_empty() { group.group_type.unwrap_or(0) } else { group::LDAP };
         let wanted = GroupName { name: &name, ldap_dn: &dn, kind };
-        let found = api.auth.find_or_onboard_group(wanted).await?;
+        let found = api.auth.find_or_onboard_group(caller, wanted).await?;
         let which = if dn.is_empty() { &name } else { &dn };
         return found.ok_or_else(|| missing("user group", which));
     }
