@@ -84,8 +84,8 @@ impl Routes {
 
     /// Registers a handler. It runs only for callers who have what `access` says, and finds the
     /// [`Caller`], and for [`Access::Project`] the [`Project`], for [`Access::Repository`] that and
-    /// the [`RepositoryName`], for [`Access::Robot`] the [`Robot`], among the
-    /// request's extensions. What it takes and gives is added to the description that is returned.
+    /// the [`RepositoryName`], for [`Access::Robot`] the [`Robot`], among the request's
+    /// extensions. What it takes and gives is added to the description that is returned.
     pub(crate) fn add<H, T>(
         &mut self,
         method: &Method,

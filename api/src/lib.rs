@@ -14,7 +14,6 @@ mod ldap;
 mod members;
 mod openapi;
 mod page;
-mod path;
 mod permissions;
 mod personal_tokens;
 mod project_metadata;

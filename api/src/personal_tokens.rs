@@ -1,5 +1,7 @@
 //! Personal access tokens; Harbor has none. Their permissions are written as robots' are.
 
+use std::collections::HashMap;
+
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
@@ -16,10 +18,9 @@ use utoipa::ToSchema;
 
 use crate::body::{Body, null_as_default};
 use crate::failure::Failure;
-use crate::guard::{Access, Routes, permission};
+use crate::guard::{Access, Routes, number, permission};
 use crate::openapi::Description;
 use crate::page::ListQuery;
-use crate::path::number;
 use crate::robot_permissions::{RobotPermission, Writer, entries};
 use crate::{Api, BASE};
 
@@ -146,15 +147,15 @@ async fn list_own(
 
 async fn list(
     State(api): State<Api>,
-    Path(user_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
-    let owner = owner(&mut api.db.read().await?, &user_id).await?;
+    let owner = owner(&mut api.db.read().await?, &path).await?;
     page(&api, owner, &format!("{BASE}/users/{owner}/tokens"), query).await
 }
 
-async fn owner(conn: &mut Conn, user_id: &str) -> Result<PrincipalId, Failure> {
-    let id = PrincipalId(number("user_id", user_id)?);
+async fn owner(conn: &mut Conn, path: &HashMap<String, String>) -> Result<PrincipalId, Failure> {
+    let id = PrincipalId(number(path, "user_id")?);
     match user::find_by_id(conn, id).await? {
         Some(_) => Ok(id),
         None => Err(Failure::not_found(format!("user {id} not found"))),
@@ -183,10 +184,10 @@ async fn page(
 async fn revoke_own(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(token_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
 ) -> Result<StatusCode, Failure> {
     let owner = caller.require_person().map_err(Failure::refused)?;
-    let id = PrincipalId(number("token_id", &token_id)?);
+    let id = PrincipalId(number(&path, "token_id")?);
     api.auth.revoke_personal_token(&caller, owner, id).await?;
     Ok(StatusCode::OK)
 }
@@ -194,10 +195,10 @@ async fn revoke_own(
 async fn revoke(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path((user_id, token_id)): Path<(String, String)>,
+    Path(path): Path<HashMap<String, String>>,
 ) -> Result<StatusCode, Failure> {
-    let owner = owner(&mut api.db.read().await?, &user_id).await?;
-    let id = PrincipalId(number("token_id", &token_id)?);
+    let owner = owner(&mut api.db.read().await?, &path).await?;
+    let id = PrincipalId(number(&path, "token_id")?);
     api.auth.require_changeable(&caller, owner).await?;
     api.auth.revoke_personal_token(&caller, owner, id).await?;
     Ok(StatusCode::OK)

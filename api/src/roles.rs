@@ -1,5 +1,7 @@
 //! Roles that administrators make of permissions; Harbor has its five only.
 
+use std::collections::HashMap;
+
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
@@ -15,10 +17,9 @@ use utoipa::ToSchema;
 
 use crate::body::{Body, null_as_default};
 use crate::failure::Failure;
-use crate::guard::{Access, Routes, permission};
+use crate::guard::{Access, Routes, number, permission};
 use crate::openapi::Description;
 use crate::page::ListQuery;
-use crate::path::number;
 use crate::permissions::PermissionAnswer;
 use crate::{Api, BASE};
 
@@ -115,15 +116,15 @@ async fn answer(conn: &mut Conn, role: Role) -> Result<RoleAnswer, Failure> {
     })
 }
 
-async fn find(conn: &mut Conn, role_id: &str) -> Result<Role, Failure> {
-    let id = RoleId(number("role_id", role_id)?);
+async fn find(conn: &mut Conn, path: &HashMap<String, String>) -> Result<Role, Failure> {
+    let id = RoleId(number(path, "role_id")?);
     let found = if id == RoleId::PUBLIC { None } else { role::find(conn, id).await? };
     found.ok_or_else(|| Failure::not_found(format!("role {} not found", id.0)))
 }
 
 /// The role, which must be one that can be changed.
-async fn find_custom(conn: &mut Conn, role_id: &str) -> Result<Role, Failure> {
-    let found = find(conn, role_id).await?;
+async fn find_custom(conn: &mut Conn, path: &HashMap<String, String>) -> Result<Role, Failure> {
+    let found = find(conn, path).await?;
     match found.kind {
         Kind::Custom => Ok(found),
         _ => Err(Failure::denied(format!("the role {} is Harbor's and stays", found.name))),
@@ -143,10 +144,10 @@ async fn list(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Respo
 
 async fn get(
     State(api): State<Api>,
-    Path(role_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
 ) -> Result<Json<RoleAnswer>, Failure> {
     let mut conn = api.db.read().await?;
-    let found = find(&mut conn, &role_id).await?;
+    let found = find(&mut conn, &path).await?;
     Ok(Json(answer(&mut conn, found).await?))
 }
 
@@ -176,13 +177,13 @@ async fn create(
 async fn update(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(role_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
     Body(to): Body<RoleReq>,
 ) -> Result<StatusCode, Failure> {
     let permissions = to.check()?;
     let now = api.clock.now();
     let mut tx = api.db.begin().await?;
-    let found = find_custom(&mut tx, &role_id).await?;
+    let found = find_custom(&mut tx, &path).await?;
     let (id, name, description) = (found.id, to.name.as_str(), to.description.as_str());
     let changed = role::update(&mut tx, id, name, description, &permissions, now).await;
     changed.map_err(taken)?;
@@ -194,11 +195,11 @@ async fn update(
 async fn remove(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(role_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
 ) -> Result<StatusCode, Failure> {
     let now = api.clock.now();
     let mut tx = api.db.begin().await?;
-    let found = find_custom(&mut tx, &role_id).await?;
+    let found = find_custom(&mut tx, &path).await?;
     match role::remove(&mut tx, found.id).await {
         Err(StorageError::Reference) => {
             return Err(Failure::precondition("members still have this role"));

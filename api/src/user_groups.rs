@@ -1,5 +1,7 @@
 //! Groups of people.
 
+use std::collections::HashMap;
+
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
@@ -18,10 +20,9 @@ use utoipa::openapi::schema::Type;
 
 use crate::body::{Body, null_as_default};
 use crate::failure::Failure;
-use crate::guard::{Access, Routes, permission};
+use crate::guard::{Access, Routes, number, permission};
 use crate::openapi::Description;
 use crate::page::ListQuery;
-use crate::path::number;
 use crate::{Api, BASE};
 
 pub(crate) fn register(routes: &mut Routes) {
@@ -133,8 +134,8 @@ async fn search(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Res
     Ok(query.answer(&format!("{BASE}/usergroups/search"), total, &answers))
 }
 
-async fn find(conn: &mut Conn, id: &str) -> Result<Group, Failure> {
-    let id = number("group_id", id)?;
+async fn find(conn: &mut Conn, path: &HashMap<String, String>) -> Result<Group, Failure> {
+    let id = number(path, "group_id")?;
     if id <= 0 {
         return Err(Failure::bad_request("group_id must be positive"));
     }
@@ -144,9 +145,9 @@ async fn find(conn: &mut Conn, id: &str) -> Result<Group, Failure> {
 
 async fn get(
     State(api): State<Api>,
-    Path(group_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
 ) -> Result<Json<UserGroup>, Failure> {
-    Ok(Json(find(&mut api.db.read().await?, &group_id).await?.into()))
+    Ok(Json(find(&mut api.db.read().await?, &path).await?.into()))
 }
 
 fn checked_name(name: &str) -> Result<&str, Failure> {
@@ -184,12 +185,12 @@ async fn create(
 async fn update(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(group_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
     Body(to): Body<UserGroup>,
 ) -> Result<StatusCode, Failure> {
     let name = checked_name(&to.group_name)?;
     let mut tx = api.db.begin().await?;
-    let found = find(&mut tx, &group_id).await?;
+    let found = find(&mut tx, &path).await?;
     group::rename(&mut tx, found.id, name).await?;
     let event = Event::of("user_group", &found.name, "update").described(name);
     audit::record(&mut tx, caller.actor(), event, api.clock.now()).await?;
@@ -200,11 +201,11 @@ async fn update(
 async fn remove(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(group_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
 ) -> Result<StatusCode, Failure> {
     let now = api.clock.now();
     let mut tx = api.db.begin().await?;
-    let found = find(&mut tx, &group_id).await?;
+    let found = find(&mut tx, &path).await?;
     principal::remove(&mut tx, found.id, now).await?;
     let event = Event::of("user_group", &found.name, "delete");
     audit::record(&mut tx, caller.actor(), event, now).await?;

@@ -4,6 +4,8 @@ mod changes;
 mod current;
 mod sessions;
 
+use std::collections::HashMap;
+
 use axum::Extension;
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
@@ -22,10 +24,9 @@ use utoipa::openapi::schema::Type;
 use crate::body::{Body, null_as_default};
 use crate::failure::Failure;
 use crate::filter::{Column, Kind, filters, sorting};
-use crate::guard::{Access, Routes, permission, refuse};
+use crate::guard::{Access, Routes, number, permission, refuse};
 use crate::openapi::Description;
 use crate::page::ListQuery;
-use crate::path::number;
 use crate::{Api, BASE};
 
 /// What the list can be narrowed to and ordered by; nothing that it does not show.
@@ -177,9 +178,9 @@ async fn search(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Res
 
 async fn get(
     State(api): State<Api>,
-    Path(user_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
 ) -> Result<Json<UserAnswer>, Failure> {
-    let id = PrincipalId(number("user_id", &user_id)?);
+    let id = PrincipalId(number(&path, "user_id")?);
     Ok(Json(find(&mut api.db.read().await?, id).await?.into()))
 }
 

@@ -205,3 +205,5 @@ pub(crate) async fn of(conn: &mut Conn, principal: PrincipalId) -> Result<Vec<En
 
 #[cfg(test)]
 mod offspring_tests;
+#[cfg(test)]
+mod tests;

@@ -9,9 +9,8 @@ use roadstead_storage::Conn;
 use roadstead_storage::tables::project::{self, Project};
 use roadstead_storage::tables::robot;
 
-use super::permission;
+use super::{number, permission};
 use crate::failure::Failure;
-use crate::path::number;
 
 /// Whoever may not even read a robot is not told that it is there.
 pub(super) async fn admit_to_robot(
@@ -21,7 +20,7 @@ pub(super) async fn admit_to_robot(
     parameters: &HashMap<String, String>,
     request: &mut Request,
 ) -> Result<Result<(), Refusal>, Failure> {
-    let id = number("robot_id", parameters.get("robot_id").map_or("", String::as_str))?;
+    let id = number(parameters, "robot_id")?;
     if let Err(refusal) = caller.require_login() {
         return Ok(Err(refusal));
     }

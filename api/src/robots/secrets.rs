@@ -1,5 +1,7 @@
 //! Secrets of robots: Harbor's one, and a second one while it is rotated.
 
+use std::collections::HashMap;
+
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
@@ -13,9 +15,8 @@ use utoipa::ToSchema;
 
 use crate::body::{Body, null_as_default};
 use crate::failure::Failure;
-use crate::guard::{Access, Routes};
+use crate::guard::{Access, Routes, number};
 use crate::openapi::Description;
-use crate::path::number;
 use crate::{Api, BASE};
 
 pub(super) fn register(routes: &mut Routes) {
@@ -105,9 +106,9 @@ async fn remove(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Extension(robot): Extension<Robot>,
-    Path((_, secret_id)): Path<(String, String)>,
+    Path(path): Path<HashMap<String, String>>,
 ) -> Result<StatusCode, Failure> {
-    let id = number("secret_id", &secret_id)?;
+    let id = number(&path, "secret_id")?;
     api.auth.remove_robot_secret(&caller, &robot, id).await?;
     Ok(StatusCode::OK)
 }

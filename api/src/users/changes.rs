@@ -1,5 +1,7 @@
 //! Changes of an account.
 
+use std::collections::HashMap;
+
 use axum::Extension;
 use axum::extract::{Path, State};
 use http::{Method, StatusCode};
@@ -12,9 +14,8 @@ use utoipa::ToSchema;
 use crate::Api;
 use crate::body::{Body, null_as_default};
 use crate::failure::Failure;
-use crate::guard::{Access, Routes, permission};
+use crate::guard::{Access, Routes, number, permission};
 use crate::openapi::Description;
-use crate::path::number;
 
 pub(super) fn register(routes: &mut Routes) {
     let update = permission(Resource::User, Action::Update);
@@ -77,57 +78,57 @@ struct PasswordReq {
     new_password: String,
 }
 
-fn principal(user_id: &str) -> Result<PrincipalId, Failure> {
-    number("user_id", user_id).map(PrincipalId)
+fn principal(path: &HashMap<String, String>) -> Result<PrincipalId, Failure> {
+    number(path, "user_id").map(PrincipalId)
 }
 
 async fn update_profile(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(user_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
     Body(to): Body<UserProfile>,
 ) -> Result<StatusCode, Failure> {
     let profile = Profile { email: to.email, realname: to.realname, comment: to.comment };
-    api.auth.update_profile(&caller, principal(&user_id)?, &profile).await?;
+    api.auth.update_profile(&caller, principal(&path)?, &profile).await?;
     Ok(StatusCode::OK)
 }
 
 async fn remove(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(user_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
 ) -> Result<StatusCode, Failure> {
-    api.auth.delete_user(&caller, principal(&user_id)?).await?;
+    api.auth.delete_user(&caller, principal(&path)?).await?;
     Ok(StatusCode::OK)
 }
 
 async fn set_sysadmin(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(user_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
     Body(to): Body<UserSysAdminFlag>,
 ) -> Result<StatusCode, Failure> {
-    api.auth.set_sysadmin(&caller, principal(&user_id)?, to.sysadmin_flag).await?;
+    api.auth.set_sysadmin(&caller, principal(&path)?, to.sysadmin_flag).await?;
     Ok(StatusCode::OK)
 }
 
 async fn set_disabled(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(user_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
     Body(to): Body<UserDisabled>,
 ) -> Result<StatusCode, Failure> {
-    api.auth.set_disabled(&caller, principal(&user_id)?, to.disabled).await?;
+    api.auth.set_disabled(&caller, principal(&path)?, to.disabled).await?;
     Ok(StatusCode::OK)
 }
 
 async fn change_password(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(user_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
     Body(to): Body<PasswordReq>,
 ) -> Result<StatusCode, Failure> {
-    let (id, old, new) = (principal(&user_id)?, &to.old_password, &to.new_password);
+    let (id, old, new) = (principal(&path)?, &to.old_password, &to.new_password);
     match api.auth.change_password(&caller, id, old, new).await {
         Err(AuthError::BadCredentials) => {
             Err(Failure::forbidden("the old password is not correct"))

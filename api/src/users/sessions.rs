@@ -1,5 +1,7 @@
 //! The browsers that somebody is logged in with.
 
+use std::collections::HashMap;
+
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use http::{Method, StatusCode};
@@ -10,9 +12,8 @@ use utoipa::ToSchema;
 
 use crate::Api;
 use crate::failure::Failure;
-use crate::guard::{Access, Routes, permission};
+use crate::guard::{Access, Routes, number, permission};
 use crate::openapi::Description;
-use crate::path::number;
 
 pub(super) fn register(routes: &mut Routes) {
     let self_or = |action| Access::SelfOr(permission(Resource::User, action));
@@ -45,9 +46,9 @@ struct UserSession {
 async fn list(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(user_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
 ) -> Result<Json<Vec<UserSession>>, Failure> {
-    let id = PrincipalId(number("user_id", &user_id)?);
+    let id = PrincipalId(number(&path, "user_id")?);
     let sessions = api.auth.sessions_of(id).await?;
     let told = sessions.into_iter().map(|session| UserSession {
         current: caller.session() == Some(&session.hash),
@@ -62,9 +63,9 @@ async fn list(
 async fn log_out(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(user_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
 ) -> Result<StatusCode, Failure> {
-    let id = PrincipalId(number("user_id", &user_id)?);
+    let id = PrincipalId(number(&path, "user_id")?);
     api.auth.require_changeable(&caller, id).await?;
     api.auth.log_out_everywhere(&caller, id).await?;
     Ok(StatusCode::OK)

@@ -1,13 +1,12 @@
 //! Everything that a caller may do, for programs that show only what works.
 
-use roadstead_model::{Action, Permission, Resource, catalogue};
+use roadstead_model::{Permission, catalogue};
 use roadstead_storage::Conn;
 use roadstead_storage::tables::binding::Scope;
-use roadstead_storage::tables::principal::Kind;
 use roadstead_storage::tables::project::Project;
 use roadstead_storage::tables::rights;
 
-use super::{Refusal, holds_everywhere};
+use super::holds_everywhere;
 use crate::caller::Caller;
 use crate::error::Result;
 
@@ -39,30 +38,6 @@ impl Caller {
         permissions.sort_unstable();
         permissions.dedup();
         Ok(permissions)
-    }
-
-    /// Requires that the caller may make projects: people may where `everyone` may, and
-    /// administrators; robots and personal tokens need `project:create` on the system.
-    ///
-    /// # Errors
-    /// The outer error is trouble with the database, the inner one the refusal.
-    pub async fn require_project_creation(
-        &self,
-        conn: &mut Conn,
-        everyone: bool,
-    ) -> Result<Result<(), Refusal>> {
-        let Some(principal) = &self.principal else {
-            return Ok(Err(Refusal::Anonymous));
-        };
-        let free = principal.sysadmin || (everyone && principal.kind == Kind::User);
-        let create = Permission::new(Resource::Project, Action::Create);
-        let holders = [(!free).then_some(principal.id), self.via.as_ref().map(|via| via.id)];
-        for holder in holders.into_iter().flatten() {
-            if !held(rights::of(conn, holder, Scope::System).await?).contains(&create) {
-                return Ok(Err(Refusal::Denied));
-            }
-        }
-        Ok(Ok(()))
     }
 }
 

@@ -7,7 +7,7 @@ use roadstead_storage::tables::robot::{self, Robot};
 use roadstead_storage::{Conn, Tx};
 
 use crate::caller::Caller;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::permissions;
 
 /// The end of what a principal makes: its own, when that is a robot's and comes first.
@@ -21,6 +21,9 @@ pub(super) fn no_later(expires_at: Option<Timestamp>, maker: &Principal) -> Opti
 
 /// Makes the person who has changed a robot answerable for it, if it now has more than the robot
 /// that made it.
+///
+/// # Errors
+/// [`Error::Denied`] when it is no person who has.
 pub(super) async fn adopt_if_more(tx: &mut Tx, by: &Caller, id: PrincipalId) -> Result<()> {
     let Some(changed) = robot::find(tx, id).await? else {
         return Ok(());
@@ -29,10 +32,13 @@ pub(super) async fn adopt_if_more(tx: &mut Tx, by: &Caller, id: PrincipalId) -> 
         return Ok(());
     }
     let maker = robot::find(tx, changed.creator).await?;
-    if let (false, Some(person)) = (stays_within(tx, maker.as_ref(), &changed).await?, by.id()) {
-        robot::adopt(tx, id, person).await?;
+    if stays_within(tx, maker.as_ref(), &changed).await? {
+        return Ok(());
     }
-    Ok(())
+    match by.id().filter(|_| by.is_person()) {
+        Some(person) => Ok(robot::adopt(tx, id, person).await?),
+        None => Err(Error::Denied("a robot has no more than the robot that made it")),
+    }
 }
 
 /// After a change of `maker`, disables what it made that now has more or lives longer, and what
