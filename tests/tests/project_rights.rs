@@ -64,7 +64,7 @@ async fn role(server: &Server, name: &str, access: &[(&str, &str)]) -> i64 {
 /// Whether the last event is a refused attempt at `path`.
 async fn was_noted(server: &Server, attempt: &str) -> bool {
     let path = "/api/v2.0/auditlog-exts?page_size=1&sort=-id";
-    let last = &server.admin().read(path).await[0];
+    let last = &server.admin().read_json(path).await[0];
     last["resource"] == attempt && last["operation_result"] == false
 }
 
@@ -76,8 +76,8 @@ async fn robots_make_projects_for_the_administrator_if_they_were_allowed_to() {
     let body = json!({"project_name": "made", "storage_limit": 4096});
     let (status, location, _) = make(&maker, PROJECTS, body).await;
     assert_eq!((status, location), (201, format!("{PROJECTS}/3")));
-    assert_eq!(admin.read(&format!("{PROJECTS}/made")).await["owner_name"], "admin");
-    assert_eq!(admin.read("/api/v2.0/quotas/3").await["hard"], json!({"storage": 4096}));
+    assert_eq!(admin.read_json(&format!("{PROJECTS}/made")).await["owner_name"], "admin");
+    assert_eq!(admin.read_json("/api/v2.0/quotas/3").await["hard"], json!({"storage": 4096}));
     let lister = robot(&server, "lister", ("system", "/"), &[("project", "list")]).await;
     let inside = [("project", "read"), ("project", "update"), ("member", "create")];
     let inside = robot(&server, "inside", ("project", "team"), &inside).await;
@@ -100,14 +100,14 @@ async fn making_projects_can_be_left_to_administrators() {
     assert_eq!((status, &answer["errors"][0]["code"]), (403, &json!("FORBIDDEN")));
     assert_eq!(make(&admin, PROJECTS, json!({"project_name": "mine"})).await.0, 201);
     assert_eq!(make(&maker, PROJECTS, json!({"project_name": "made"})).await.0, 201);
-    let quotas = admin.read("/api/v2.0/quotas").await;
+    let quotas = admin.read_json("/api/v2.0/quotas").await;
     let limits: Vec<&Value> =
         quotas.as_array().unwrap().iter().map(|quota| &quota["hard"]["storage"]).collect();
     assert_eq!(limits, [-1, -1, 1000, 1000], "new projects get the default");
     let off = json!({"quota_per_project_enable": false});
     assert_eq!(admin.json("PUT", "/api/v2.0/configurations", &off).await, 200);
     admin.push_image("made/app", "v1", &[1; 2000]).await;
-    let used = admin.read("/api/v2.0/quotas/4").await["used"]["storage"].as_i64().unwrap();
+    let used = admin.read_json("/api/v2.0/quotas/4").await["used"]["storage"].as_i64().unwrap();
     assert!(used > 2000, "{used} bytes are counted, though no limit binds");
 }
 
@@ -120,7 +120,7 @@ async fn nobody_hands_out_a_role_that_allows_more_than_they_may() {
     let body = |name: &str, role: i64| json!({"role_id": role, "member_user": {"username": name}});
     let (status, own, _) = make(&alice, MEMBERS, body("bob", manager)).await;
     assert_eq!(status, 201, "a custom role is a role");
-    assert_eq!(alice.read(&own).await["role_name"], "member manager");
+    assert_eq!(alice.read_json(&own).await["role_name"], "member manager");
     for role in [1, 2, 3, 4, 5] {
         let (status, _, answer) = make(&bob, MEMBERS, body("admin", role)).await;
         assert_eq!((status, &answer["errors"][0]["code"]), (403, &json!("DENIED")), "{role}");
@@ -183,8 +183,8 @@ async fn groups_are_members_by_id_by_name_and_by_distinguished_name() {
         if status != 201 {
             return Err(status);
         }
-        let member = alice.read(&location).await;
-        assert_eq!(alice.status("DELETE", &location).await, 200);
+        let member = alice.read_json(&location).await;
+        assert_eq!(alice.status_of("DELETE", &location).await, 200);
         assert_eq!((&member["entity_type"], &member["role_id"]), (&json!("g"), &json!(2)));
         Ok((member["entity_name"].as_str().unwrap().to_owned(), member["entity_id"].clone()))
     };
