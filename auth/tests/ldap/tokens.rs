@@ -46,6 +46,7 @@ async fn a_personal_token_ends_when_its_owner_has_left_the_directory() {
         description: String::new(),
         expires_at: None,
         permissions: vec![Entry {
+            effect: false,
             scope: Scope::AllProjects,
             pattern: String::new(),
             access: vec![Permission::repository(Action::Pull)],

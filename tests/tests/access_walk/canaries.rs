@@ -32,15 +32,16 @@ async fn tenant(samples: &Samples) -> (String, Vec<(&'static str, String)>) {
     let rule = tenant.create(rules, &rule("canary-rule")).await;
     let pull = in_project("canary-project", "repository:pull");
     let (token, _) = tenant.personal_token("canary-token", &[pull]).await;
-    let members = tenant.read("/api/v2.0/projects/canary-project/members").await;
-    let project = tenant.read("/api/v2.0/projects/canary-project").await["project_id"].to_string();
+    let members = tenant.read_json("/api/v2.0/projects/canary-project/members").await;
+    let project =
+        tenant.read_json("/api/v2.0/projects/canary-project").await["project_id"].to_string();
     let ids = vec![
         ("id", project.clone()),
         ("robot_id", robot.id.to_string()),
         ("immutable_rule_id", rule),
         ("token_id", token.to_string()),
         ("mid", members[0]["id"].to_string()),
-        ("user_id", tenant.own_id().await.to_string()),
+        ("user_id", tenant.user_id().await.to_string()),
     ];
     (project, ids)
 }

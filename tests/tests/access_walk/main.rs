@@ -41,7 +41,7 @@ impl Route {
 
 /// The routes, as the running server tells them.
 async fn routes(server: &Server) -> Vec<Route> {
-    let document = server.nobody().read("/api/v2.0/openapi.json").await;
+    let document = server.nobody().read_json("/api/v2.0/openapi.json").await;
     let mut routes = Vec::new();
     for (path, item) in document["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("operations") {

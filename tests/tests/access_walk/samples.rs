@@ -65,7 +65,7 @@ impl Samples {
             ("project_name_or_id", project.to_owned()),
             ("project_name", project.to_owned()),
         ]);
-        let answer = admin.read(&format!("/api/v2.0/projects/{project}")).await;
+        let answer = admin.read_json(&format!("/api/v2.0/projects/{project}")).await;
         ids.insert("id", answer["project_id"].to_string());
         for parameter in [
             "repository_name",
@@ -102,7 +102,7 @@ impl Samples {
             "user_id" => {
                 let name = format!("target-{project}-{nth}");
                 self.admin.create_user(&name).await;
-                self.server.person(&name, PASSWORD).own_id().await.to_string()
+                self.server.person(&name, PASSWORD).user_id().await.to_string()
             }
             "token_id" => {
                 let pull = in_project("library", "repository:pull");
@@ -134,12 +134,12 @@ impl Samples {
 
     /// The person with this id, who has the password of all.
     async fn owner_of(&self, id: &str) -> Person {
-        let user = self.admin.read(&format!("/api/v2.0/users/{id}")).await;
+        let user = self.admin.read_json(&format!("/api/v2.0/users/{id}")).await;
         self.server.person(user["username"].as_str().expect("a name"), PASSWORD)
     }
 
     async fn secret_of(&self, robot: &str) -> String {
-        let secrets = self.admin.read(&format!("/api/v2.0/robots/{robot}/secrets")).await;
+        let secrets = self.admin.read_json(&format!("/api/v2.0/robots/{robot}/secrets")).await;
         secrets[0]["id"].to_string()
     }
 
@@ -209,9 +209,9 @@ impl Samples {
             // A second secret was added, or the first one exchanged.
             ("POST", "/robots/{robot_id}/secrets") => {
                 let path = format!("/api/v2.0/robots/{}/secrets", self.ids["robot_id"]);
-                let secrets = self.admin.read(&path).await;
+                let secrets = self.admin.read_json(&path).await;
                 let path = format!("{path}/{}", secrets[1]["id"]);
-                assert_eq!(self.admin.status("DELETE", &path).await, 200);
+                assert_eq!(self.admin.status_of("DELETE", &path).await, 200);
             }
             ("PATCH", "/robots/{robot_id}") => self.remake("secret_id").await,
             ("DELETE", _) => {

@@ -8,7 +8,7 @@ use crate::Tenants;
 
 /// Tries what a user without any rights may not do.
 async fn assert_no_rights(caller: &Person, name: &str) {
-    assert_eq!(caller.status("GET", "/v2/").await, 200, "{name:?}");
+    assert_eq!(caller.status_of("GET", "/v2/").await, 200, "{name:?}");
     for (method, path, refused) in [
         ("GET", "/v2/hers/app/manifests/v1", 401),
         ("POST", "/v2/hers/app/blobs/uploads/", 401),
@@ -19,7 +19,7 @@ async fn assert_no_rights(caller: &Person, name: &str) {
         ("GET", "/api/v2.0/projects/hers", 403),
         ("GET", "/api/v2.0/projects/hers/members", 403),
     ] {
-        assert_eq!(caller.status(method, path).await, refused, "{method} {path} as {name:?}");
+        assert_eq!(caller.status_of(method, path).await, refused, "{method} {path} as {name:?}");
     }
 }
 
@@ -73,7 +73,7 @@ async fn no_right_comes_from_the_name_of_a_person() {
         }
         let caller = tenants.server.person(name, PASSWORD);
         assert_no_rights(&caller, name).await;
-        let own = caller.read("/api/v2.0/users/current").await;
+        let own = caller.read_json("/api/v2.0/users/current").await;
         assert_eq!(own["sysadmin_flag"], false, "{name:?}");
     }
     assert!(made > 15, "{made} accounts were made");
@@ -94,7 +94,7 @@ async fn no_right_comes_from_the_name_of_a_robot_or_a_project() {
         assert_no_rights(&tenants.server.robot(&robot), &robot.name).await;
         // Its name is not that of the person or the project that it is called like.
         for other in [name, &format!("robot${name}"), &format!("robot$hers+{name}")] {
-            let status = tenants.server.person(other, &robot.secret).status("GET", "/v2/").await;
+            let status = tenants.server.person(other, &robot.secret).status_of("GET", "/v2/").await;
             assert_eq!(status, 401, "{other}");
         }
     }

@@ -17,7 +17,7 @@ fn in_use(person: &Person, path: &'static str, stop: &Arc<AtomicBool>) -> Use {
         let mut last = None;
         while !stop.load(Ordering::Relaxed) {
             let began = Instant::now();
-            if person.status("GET", path).await == 200 {
+            if person.status_of("GET", path).await == 200 {
                 last = Some(began);
             }
         }
@@ -64,15 +64,15 @@ async fn a_secret_that_was_exchanged_or_taken_back_is_of_no_use_from_that_moment
     .await;
     let (path, person, held) = make("deleted").await;
     ends(&person, &held, async || {
-        assert_eq!(alice.status("DELETE", &path).await, 200);
+        assert_eq!(alice.status_of("DELETE", &path).await, 200);
     })
     .await;
     let (path, person, held) = make("two").await;
     let secrets = format!("{path}/secrets");
-    let first = alice.read(&secrets).await[0]["id"].clone();
+    let first = alice.read_json(&secrets).await[0]["id"].clone();
     assert_eq!(alice.json("POST", &secrets, &json!({})).await, 201);
     ends(&person, &held, async || {
-        assert_eq!(alice.status("DELETE", &format!("{secrets}/{first}")).await, 200);
+        assert_eq!(alice.status_of("DELETE", &format!("{secrets}/{first}")).await, 200);
     })
     .await;
     let pull = in_project("hers", "repository:pull");
@@ -81,7 +81,7 @@ async fn a_secret_that_was_exchanged_or_taken_back_is_of_no_use_from_that_moment
     let held = tenants.server.bearer(&person.registry_token(scope).await.0);
     ends(&person, &held, async || {
         let path = format!("/api/v2.0/users/current/tokens/{id}");
-        assert_eq!(alice.status("DELETE", &path).await, 200);
+        assert_eq!(alice.status_of("DELETE", &path).await, 200);
     })
     .await;
 }
@@ -93,12 +93,12 @@ async fn a_robot_is_not_kept_out_by_who_guesses_its_secret() {
     let caller = tenants.server.robot(&robot);
     for round in 0..40 {
         let guess = Robot { secret: format!("Guess-{round}"), ..robot.clone() };
-        assert_eq!(tenants.server.robot(&guess).status("GET", "/v2/").await, 401);
-        let guess = tenants.server.person("hers+ci", "Guess-1").status("GET", "/v2/").await;
+        assert_eq!(tenants.server.robot(&guess).status_of("GET", "/v2/").await, 401);
+        let guess = tenants.server.person("hers+ci", "Guess-1").status_of("GET", "/v2/").await;
         assert!(matches!(guess, 401 | 429), "{guess}");
     }
-    assert_eq!(caller.status("GET", "/v2/hers/app/manifests/v1").await, 200);
-    assert_eq!(tenants.alice.status("GET", "/v2/").await, 200);
+    assert_eq!(caller.status_of("GET", "/v2/hers/app/manifests/v1").await, 200);
+    assert_eq!(tenants.alice.status_of("GET", "/v2/").await, 200);
 }
 
 /// The body that makes a robot.
@@ -142,11 +142,11 @@ async fn nobody_makes_a_robot_or_a_member_that_may_do_more() {
     );
     // Nor does anybody make themselves more.
     let members = "/api/v2.0/projects/hers/members";
-    let id = dave.own_id().await;
+    let id = dave.user_id().await;
     let body = json!({"role_id": 1, "member_user": {"user_id": id}});
     assert_eq!(dave.json("POST", members, &body).await, 403);
     let flag = json!({"sysadmin_flag": true});
-    for (who, id) in [(&dave, id), (alice, alice.own_id().await), (&maker, id)] {
+    for (who, id) in [(&dave, id), (alice, alice.user_id().await), (&maker, id)] {
         let path = format!("/api/v2.0/users/{id}/sysadmin");
         assert_eq!(who.json("PUT", &path, &flag).await, 403);
     }
@@ -160,8 +160,8 @@ async fn a_personal_token_changes_no_account_and_makes_no_stronger_one() {
     let words = "user:list user:read user:create user:update user:delete";
     let (_, secret) = admin.personal_token("t", &[on_system(words)]).await;
     let token = server.person("admin", &secret);
-    assert_eq!(token.status("GET", "/api/v2.0/users").await, 200);
-    let own = admin.own_id().await;
+    assert_eq!(token.status_of("GET", "/api/v2.0/users").await, 200);
+    let own = admin.user_id().await;
     let change =
         json!({"old_password": roadstead_tests::ADMIN_PASSWORD, "new_password": "Password-9"});
     for (method, path, body) in [
@@ -179,8 +179,8 @@ async fn a_personal_token_changes_no_account_and_makes_no_stronger_one() {
         let status = token.json(method, &path, &body).await;
         assert!(matches!(status, 403 | 400), "{method} {path}: {status}");
     }
-    assert_eq!(admin.status("GET", "/v2/").await, 200, "the password is what it was");
-    assert_eq!(token.status("GET", "/v2/hers/app/manifests/v1").await, 401);
+    assert_eq!(admin.status_of("GET", "/v2/").await, 200, "the password is what it was");
+    assert_eq!(token.status_of("GET", "/v2/hers/app/manifests/v1").await, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,11 +189,11 @@ async fn a_robot_that_manages_accounts_does_not_become_an_administrator() {
     let (server, admin) = (&tenants.server, tenants.server.admin());
     let words = "user:list user:read user:create user:update user:delete";
     let manager = server.robot(&admin.robot_with("system", "manager", &[on_system(words)]).await);
-    let own = admin.own_id().await;
+    let own = admin.user_id().await;
     let users = "/api/v2.0/users";
-    assert_eq!(manager.status("GET", users).await, 200);
+    assert_eq!(manager.status_of("GET", users).await, 200);
     manager.create_user("made").await;
-    let made = server.person("made", PASSWORD).own_id().await;
+    let made = server.person("made", PASSWORD).user_id().await;
     let password = json!({"new_password": "Password-9"});
     for (path, body) in [
         (format!("{users}/{own}/password"), &password),
@@ -204,17 +204,17 @@ async fn a_robot_that_manages_accounts_does_not_become_an_administrator() {
         assert_eq!(manager.json("PUT", &path, body).await, 403, "{path}");
     }
     for path in [format!("{users}/{own}"), format!("{users}/{own}/sessions")] {
-        assert_eq!(manager.status("DELETE", &path).await, 403, "{path}");
+        assert_eq!(manager.status_of("DELETE", &path).await, 403, "{path}");
     }
-    assert_eq!(server.person("made", PASSWORD).status("GET", users).await, 403);
-    assert_eq!(admin.status("GET", users).await, 200);
+    assert_eq!(server.person("made", PASSWORD).status_of("GET", users).await, 403);
+    assert_eq!(admin.status_of("GET", users).await, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_is_always_left() {
     let tenants = Tenants::new().await;
     let (alice, admin) = (&tenants.alice, tenants.server.admin());
-    let (first, second) = (admin.own_id().await, alice.own_id().await);
+    let (first, second) = (admin.user_id().await, alice.user_id().await);
     let users = "/api/v2.0/users";
     let set = async |who: &Person, id: i64, flag: bool| {
         let body = json!({"sysadmin_flag": flag});
@@ -223,7 +223,7 @@ async fn an_administrator_is_always_left() {
     let (mut demoted, mut refused) = (0, 0);
     for round in 0..10 {
         for (who, other) in [(&admin, second), (alice, first)] {
-            if who.status("GET", users).await == 200 {
+            if who.status_of("GET", users).await == 200 {
                 assert_eq!(set(who, other, true).await, 200, "round {round}");
             }
         }
@@ -237,7 +237,7 @@ async fn an_administrator_is_always_left() {
             demoted += usize::from(status == 200);
             refused += usize::from(status != 200);
         }
-        let left = [admin.status("GET", users).await, alice.status("GET", users).await];
+        let left = [admin.status_of("GET", users).await, alice.status_of("GET", users).await];
         assert!(left.contains(&200), "round {round}: nobody is left");
     }
     assert!(demoted >= 10 && refused >= 10, "{demoted} demoted, {refused} refused");

@@ -54,7 +54,7 @@ async fn use_secrets(tenants: &Tenants) -> Vec<String> {
     admin.json("POST", "/api/v2.0/ldap/ping", &ping).await;
 
     let robot = alice.project_robot("hers", "ci", "repository:pull").await;
-    assert_eq!(server.robot(&robot).status("GET", "/v2/").await, 200);
+    assert_eq!(server.robot(&robot).status_of("GET", "/v2/").await, 200);
     let path = format!("/api/v2.0/robots/{}", robot.id);
     let second = alice.send("POST", &format!("{path}/secrets")).send().await.unwrap();
     let second: Value = second.json().await.unwrap();
@@ -62,16 +62,17 @@ async fn use_secrets(tenants: &Tenants) -> Vec<String> {
     assert_eq!(alice.json("PATCH", &path, &json!({"secret": CHOSEN})).await, 200);
     let chosen = server.person(&robot.name, CHOSEN);
     let (token, _) = chosen.registry_token("repository:hers/app:pull").await;
-    assert_eq!(server.bearer(&token).status("GET", "/v2/hers/app/manifests/v1").await, 200);
+    assert_eq!(server.bearer(&token).status_of("GET", "/v2/hers/app/manifests/v1").await, 200);
     let pull = in_project("hers", "repository:pull");
     let (_, personal) = alice.personal_token("t", &[pull]).await;
-    assert_eq!(server.person("alice", &personal).status("GET", "/v2/").await, 200);
+    assert_eq!(server.person("alice", &personal).status_of("GET", "/v2/").await, 200);
     let query = "/service/token?service=harbor-registry&offline_token=true&client_id=x";
-    let refresh = alice.read(query).await["refresh_token"].as_str().expect("a token").to_owned();
+    let refresh =
+        alice.read_json(query).await["refresh_token"].as_str().expect("a token").to_owned();
     let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
     server.nobody().send("POST", "/service/token").form(&form).send().await.unwrap();
     for name in ["alice", "nobody", &robot.name, WRONG] {
-        assert_eq!(server.person(name, WRONG).status("GET", "/v2/").await, 401);
+        assert_eq!(server.person(name, WRONG).status_of("GET", "/v2/").await, 401);
     }
     // In places where none belongs: a body that is no JSON, a header that is none, a query.
     let nobody = server.nobody();
@@ -136,7 +137,7 @@ async fn no_secret_is_in_the_log_the_metrics_or_the_database() {
 /// What every route that only reads, and needs no id, answers to an administrator.
 async fn told_by_the_api(server: &Server) -> String {
     let admin: Person = server.admin();
-    let document = admin.read("/api/v2.0/openapi.json").await;
+    let document = admin.read_json("/api/v2.0/openapi.json").await;
     let mut told = String::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         if item["get"].is_object() && !path.contains('{') {

@@ -38,7 +38,7 @@ async fn a_session_begins_with_its_own_cookie_and_ends_on_the_server() {
         assert!(set.contains(attribute), "{set}");
     }
     let browser = tenants.server.browser(&first);
-    assert_eq!(browser.read(CURRENT).await["username"], "alice");
+    assert_eq!(browser.read_json(CURRENT).await["username"], "alice");
 
     // A cookie that somebody else planted is never the session that begins.
     for planted in ["sid=planted", first.as_str()] {
@@ -46,9 +46,9 @@ async fn a_session_begins_with_its_own_cookie_and_ends_on_the_server() {
         let (second, _) = cookie(&answer);
         assert_ne!(second, planted);
         let browser = tenants.server.browser(&second);
-        assert_eq!(browser.read(CURRENT).await["username"], "mallory");
+        assert_eq!(browser.read_json(CURRENT).await["username"], "mallory");
     }
-    assert_eq!(browser.status("GET", CURRENT).await, 401, "the one before it has ended");
+    assert_eq!(browser.status_of("GET", CURRENT).await, 401, "the one before it has ended");
 
     let (third, _) = cookie(&log_in(&nobody, "alice", PASSWORD).await);
     let (other, _) = cookie(&log_in(&nobody, "alice", PASSWORD).await);
@@ -56,13 +56,13 @@ async fn a_session_begins_with_its_own_cookie_and_ends_on_the_server() {
     let out = browser.get("/c/log_out").await;
     assert_eq!(out.status(), 200);
     assert!(header(&out, "set-cookie").contains("Max-Age=0"));
-    assert_eq!(browser.status("GET", CURRENT).await, 401, "a cookie after its logout");
+    assert_eq!(browser.status_of("GET", CURRENT).await, 401, "a cookie after its logout");
     let other = tenants.server.browser(&other);
-    assert_eq!(other.status("GET", CURRENT).await, 200, "another session of hers");
+    assert_eq!(other.status_of("GET", CURRENT).await, 200, "another session of hers");
     let change = json!({"old_password": PASSWORD, "new_password": "Password-2"});
-    let path = format!("/api/v2.0/users/{}/password", tenants.alice.own_id().await);
+    let path = format!("/api/v2.0/users/{}/password", tenants.alice.user_id().await);
     assert_eq!(tenants.alice.json("PUT", &path, &change).await, 200);
-    assert_eq!(other.status("GET", CURRENT).await, 401, "a session after the password changed");
+    assert_eq!(other.status_of("GET", CURRENT).await, 401, "a session after the password changed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,7 +98,7 @@ async fn a_cookie_changes_nothing_without_its_token_and_opens_no_registry() {
         ("POST", "/v2/hers/app/blobs/uploads/"),
         ("DELETE", "/v2/hers/app/manifests/v1"),
     ] {
-        assert_eq!(browser.status(method, path).await, 401, "{method} {path} with a cookie");
+        assert_eq!(browser.status_of(method, path).await, 401, "{method} {path} with a cookie");
     }
     // Nor does another site log anybody in or out.
     for (method, path) in [("POST", "/c/login"), ("GET", "/c/log_out")] {
@@ -106,7 +106,7 @@ async fn a_cookie_changes_nothing_without_its_token_and_opens_no_registry() {
         let form = [("principal", "mallory"), ("password", PASSWORD)];
         assert_eq!(request.form(&form).send().await.unwrap().status(), 403, "{path}");
     }
-    assert_eq!(browser.status("GET", CURRENT).await, 200);
+    assert_eq!(browser.status_of("GET", CURRENT).await, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,8 +117,8 @@ async fn where_browsers_come_by_https_the_cookie_is_bound_to_the_host() {
     let (pair, set) = cookie(&answer);
     assert!(set.starts_with("__Host-sid="), "{set}");
     assert!(set.contains("; Secure") && set.contains("; Path=/") && !set.contains("Domain"));
-    assert_eq!(tenants.server.browser(&pair).status("GET", CURRENT).await, 200);
+    assert_eq!(tenants.server.browser(&pair).status_of("GET", CURRENT).await, 200);
     // A cookie that a neighbouring host may set is not looked at.
     let plain = pair.replace("__Host-", "");
-    assert_eq!(tenants.server.browser(&plain).status("GET", CURRENT).await, 401);
+    assert_eq!(tenants.server.browser(&plain).status_of("GET", CURRENT).await, 401);
 }

@@ -139,7 +139,7 @@ async fn who_uploads_what_is_there_already_sends_all_of_it_and_pays_for_it() {
     let unknown = content::random_bytes(&mut rng, 1 << 20);
     alice.push_blob("hers/app", &foreign).await;
     let used = async || {
-        let summary = mallory.read("/api/v2.0/projects/his/summary").await;
+        let summary = mallory.read_json("/api/v2.0/projects/his/summary").await;
         summary["quota"]["used"]["storage"].as_i64().expect("bytes in use")
     };
     let mut grown = Vec::new();
@@ -151,7 +151,7 @@ async fn who_uploads_what_is_there_already_sends_all_of_it_and_pays_for_it() {
         let wrong = mallory.send("PUT", &url).body(vec![0; bytes.len()]).send().await.unwrap();
         assert_eq!(wrong.status(), 400);
         assert_eq!(
-            mallory.status("GET", &format!("/v2/his/app/blobs/{}", sha256(bytes))).await,
+            mallory.status_of("GET", &format!("/v2/his/app/blobs/{}", sha256(bytes))).await,
             404
         );
         let location = mallory.start_upload("his/app").await;
@@ -186,7 +186,7 @@ async fn asking_for_a_digest_takes_as_long_whether_another_tenant_has_it() {
                 ("POST", format!("/v2/his/app/blobs/uploads/?mount={digest}"), &mut mounts),
             ] {
                 let began = Instant::now();
-                let status = holder.status(method, &path).await;
+                let status = holder.status_of(method, &path).await;
                 times[usize::from(*known)].push(began.elapsed().as_secs_f64() * 1e3);
                 assert!(matches!(status, 404 | 202), "{status}");
             }
@@ -228,9 +228,9 @@ async fn an_upload_of_another_tenant_is_not_there_whatever_the_path() {
     admin.create_user("dora").await;
     tenants.alice.add_member("hers", "dora", 2, "").await;
     let dora = tenants.server.person("dora", PASSWORD);
-    assert_eq!(dora.status("GET", "/v2/hers/app/manifests/v1").await, 200);
+    assert_eq!(dora.status_of("GET", "/v2/hers/app/manifests/v1").await, 200);
     for method in ["GET", "PATCH", "DELETE"] {
-        assert_eq!(dora.status(method, &location).await, 404, "{method}");
+        assert_eq!(dora.status_of(method, &location).await, 404, "{method}");
     }
     let mine = tenants.alice.get(&location).await;
     assert_eq!(header(&mine, "range"), "0-0");
@@ -246,13 +246,13 @@ async fn a_member_of_some_repositories_learns_nothing_of_the_others() {
     admin.create_user("paul").await;
     alice.add_member("hers", "paul", 3, "web").await;
     let paul = tenants.server.person("paul", PASSWORD);
-    assert_eq!(paul.status("GET", "/v2/hers/web/manifests/v1").await, 200);
+    assert_eq!(paul.status_of("GET", "/v2/hers/web/manifests/v1").await, 200);
     for other in ["app", "canary", "web-canary/deep", "nothing"] {
         let path = format!("/v2/hers/{other}/manifests/v1");
-        assert_eq!(paul.status("GET", &path).await, 401, "{other}");
+        assert_eq!(paul.status_of("GET", &path).await, 401, "{other}");
     }
     let digest = sha256(FOREIGN);
-    let catalog = paul.read("/v2/_catalog").await;
+    let catalog = paul.read_json("/v2/_catalog").await;
     assert_eq!(catalog["repositories"], json!(["hers/web"]));
     for path in [
         "/api/v2.0/projects",
@@ -270,11 +270,11 @@ async fn a_member_of_some_repositories_learns_nothing_of_the_others() {
         let text = format!("{headers} {}", answer.text().await.unwrap());
         assert!(!text.contains("canary"), "{path}: {text}");
     }
-    let listed: Value = paul.read("/api/v2.0/projects/hers/repositories").await;
+    let listed: Value = paul.read_json("/api/v2.0/projects/hers/repositories").await;
     assert_eq!(listed.as_array().unwrap().len(), 1);
     // A blob that is linked in both is his only where he may pull.
     for (repository, status) in [("web", 200), ("canary", 401)] {
         let path = format!("/v2/hers/{repository}/blobs/{digest}");
-        assert_eq!(paul.status("GET", &path).await, status, "{repository}");
+        assert_eq!(paul.status_of("GET", &path).await, status, "{repository}");
     }
 }

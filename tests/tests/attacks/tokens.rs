@@ -60,16 +60,16 @@ async fn a_forged_token_opens_nothing_and_makes_the_server_ask_nobody() {
             ("GET", "/api/v2.0/users/current"),
             ("POST", "/api/v2.0/projects"),
         ] {
-            assert_eq!(caller.status(method, path).await, 401, "{method} {path} with {forged}");
+            assert_eq!(caller.status_of(method, path).await, 401, "{method} {path} with {forged}");
         }
     }
     listener.set_nonblocking(true).expect("a listener");
     assert!(listener.accept().is_err(), "the server asked for a key");
     // A good one opens no more than the registry.
     let caller = tenants.server.bearer(&good);
-    assert_eq!(caller.status("GET", "/v2/hers/app/manifests/v1").await, 200);
+    assert_eq!(caller.status_of("GET", "/v2/hers/app/manifests/v1").await, 200);
     for path in ["/service/token", "/api/v2.0/users/current", "/api/v2.0/projects"] {
-        assert_eq!(caller.status("GET", path).await, 401, "{path}");
+        assert_eq!(caller.status_of("GET", path).await, 401, "{path}");
     }
 }
 
@@ -79,11 +79,11 @@ async fn a_token_that_is_not_sent_as_one_is_none() {
     let (good, _) = tenants.alice.registry_token(PULL).await;
     let path = "/v2/hers/app/manifests/v1";
     let nobody = tenants.server.nobody();
-    assert_eq!(nobody.status("GET", &format!("{path}?access_token={good}")).await, 401);
-    assert_eq!(nobody.status("GET", &format!("{path}?token={good}")).await, 401);
-    assert_eq!(tenants.server.browser(&format!("sid={good}")).status("GET", path).await, 401);
+    assert_eq!(nobody.status_of("GET", &format!("{path}?access_token={good}")).await, 401);
+    assert_eq!(nobody.status_of("GET", &format!("{path}?token={good}")).await, 401);
+    assert_eq!(tenants.server.browser(&format!("sid={good}")).status_of("GET", path).await, 401);
     for name in ["alice", "", "oauth2accesstoken", "<token>"] {
-        assert_eq!(tenants.server.person(name, &good).status("GET", path).await, 401, "{name}");
+        assert_eq!(tenants.server.person(name, &good).status_of("GET", path).await, 401, "{name}");
     }
     for value in [good.clone(), format!("Basic {good}"), format!("Token {good}"), "Bearer".into()] {
         let answer = nobody.send("GET", path).header("authorization", &value).send().await;
@@ -103,18 +103,18 @@ async fn an_upload_ends_with_the_credentials_that_began_it() {
     let send = |bytes: &'static str| holder.send("PATCH", &location).body(bytes).send();
     assert_eq!(send("first").await.unwrap().status(), 202);
     let change = json!({"old_password": PASSWORD, "new_password": "Password-2"});
-    let path = format!("/api/v2.0/users/{}/password", tenants.alice.own_id().await);
+    let path = format!("/api/v2.0/users/{}/password", tenants.alice.user_id().await);
     assert_eq!(tenants.alice.json("PUT", &path, &change).await, 200);
     assert_eq!(send("second").await.unwrap().status(), 401);
     let finish = with_query(&location, &format!("digest={}", sha256(b"first")));
     for (method, url) in
         [("PUT", &finish), ("GET", &location), ("HEAD", &location), ("DELETE", &location)]
     {
-        assert_eq!(holder.status(method, url).await, 401, "{method}");
+        assert_eq!(holder.status_of(method, url).await, 401, "{method}");
     }
     // The session is still hers, who has new credentials.
     let again = tenants.server.person("alice", "Password-2");
-    assert_eq!(again.status("PUT", &finish).await, 201);
+    assert_eq!(again.status_of("PUT", &finish).await, 201);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +125,7 @@ async fn who_may_not_push_makes_and_moves_no_tag_in_any_way() {
     let (digest, manifest) =
         (header(&answer, "docker-content-digest"), answer.bytes().await.unwrap());
     let (pull, _) = tenants.alice.registry_token(PULL).await;
-    let before = tenants.alice.read("/v2/hers/app/tags/list").await;
+    let before = tenants.alice.read_json("/v2/hers/app/tags/list").await;
     let current =
         header(&tenants.alice.get("/v2/hers/app/manifests/latest").await, "docker-content-digest");
     let references =
@@ -145,7 +145,7 @@ async fn who_may_not_push_makes_and_moves_no_tag_in_any_way() {
             assert_eq!(answer.status(), 401, "{}", answer.url());
         }
     }
-    assert_eq!(tenants.alice.read("/v2/hers/app/tags/list").await, before);
+    assert_eq!(tenants.alice.read_json("/v2/hers/app/tags/list").await, before);
     let latest = tenants.alice.get("/v2/hers/app/manifests/latest").await;
     assert_eq!(header(&latest, "docker-content-digest"), current);
 }
