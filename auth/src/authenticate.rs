@@ -263,7 +263,7 @@ impl Auth {
 
     /// Everything that a registry token was issued with must still work.
     async fn token_caller(&self, token: &str, origin: Origin) -> Result<Caller> {
-        let claims = self.keys.verify(token, self.clock.now())?;
+        let claims = self.keys.verify(token, self.clock.now()).await?;
         let Some(id) = claims.principal else {
             let mut caller = Caller::anonymous(origin);
             caller.token = Some(claims);

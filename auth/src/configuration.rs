@@ -118,3 +118,20 @@ impl Store {
         String::from_utf8(opened).map_err(|_| Error::WrongSecretKey)
     }
 }
+
+/// Seals every password again with the first of the secret keys.
+pub(crate) async fn reseal(tx: &mut Tx, secret: &SecretKey) -> Result<usize> {
+    let mut sealed = 0;
+    for key in KEYS.iter().filter(|key| key.kind == Kind::Password) {
+        let name = format!("{PREFIX}{}", key.name);
+        let before = setting::get(tx, &name).await?.unwrap_or_default();
+        if before.is_empty() {
+            continue;
+        }
+        let before = BASE64.decode(before).map_err(|_| Error::WrongSecretKey)?;
+        let after = secret.seal(&secret.open(&before, &name)?, &name)?;
+        setting::set(tx, &name, &BASE64.encode(after)).await?;
+        sealed += 1;
+    }
+    Ok(sealed)
+}

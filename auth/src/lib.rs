@@ -11,6 +11,7 @@ mod caller;
 pub mod configuration;
 mod error;
 pub mod http;
+pub mod keys;
 pub mod ldap;
 pub mod oidc;
 mod passwords;

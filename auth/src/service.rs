@@ -54,7 +54,7 @@ impl Auth {
             room = room.saturating_sub(ENTRY + access.name.len());
             room > 0
         });
-        let token = self.keys.sign(&Claims::new(caller, access, now))?;
+        let token = self.keys.sign(&Claims::new(caller, access, now)).await?;
         Ok(TokenAnswer {
             access_token: token.clone(),
             token,

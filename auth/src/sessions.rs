@@ -202,6 +202,7 @@ impl Auth {
     }
 }
 
-fn sealing_context(id: PrincipalId) -> String {
+/// What binds a sealed token to its row.
+pub(crate) fn sealing_context(id: PrincipalId) -> String {
     format!("session.id_token:{id}")
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::SERVICE;
 use crate::caller::Caller;
 use crate::error::{Error, Result};
-use crate::signing::Keyring;
+use crate::signing::{Keyring, Keys};
 
 /// Who issues tokens; Harbor's name.
 const ISSUER: &str = "harbor-token-issuer";
@@ -118,7 +118,30 @@ impl Claims {
     }
 }
 
+/// The id of the key that a token says it was signed with.
+fn key_id(token: &str) -> Option<String> {
+    jsonwebtoken::decode_header(token).ok()?.kid
+}
+
 impl Keyring {
+    /// Signs claims with the newest key.
+    pub(crate) async fn sign(&self, claims: &Claims) -> Result<String> {
+        self.current().await?.sign(claims)
+    }
+
+    /// Verifies a token at the time `now`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidToken`], whatever is wrong with it.
+    pub(crate) async fn verify(&self, token: &str, now: Timestamp) -> Result<Claims> {
+        if token.len() > LONGEST {
+            return Err(Error::InvalidToken);
+        }
+        self.knowing(key_id(token).as_deref()).await?.verify(token, now)
+    }
+}
+
+impl Keys {
     /// Signs claims.
     pub(crate) fn sign(&self, claims: &Claims) -> Result<String> {
         let mut header = Header::new(Algorithm::EdDSA);
@@ -133,11 +156,7 @@ impl Keyring {
     /// # Errors
     /// [`Error::InvalidToken`], whatever is wrong with it.
     pub(crate) fn verify(&self, token: &str, now: Timestamp) -> Result<Claims> {
-        if token.len() > LONGEST {
-            return Err(Error::InvalidToken);
-        }
-        let header = jsonwebtoken::decode_header(token).map_err(|_| Error::InvalidToken)?;
-        let key = header.kid.as_deref().and_then(|kid| self.trusted.get(kid));
+        let key = key_id(token).and_then(|kid| self.trusted.get(&kid));
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[SERVICE]);
@@ -170,15 +189,47 @@ mod tests {
 
     use super::*;
     use crate::sealing::SecretKey;
+    use crate::signing;
 
     const NOW: Timestamp = Timestamp(1_800_000_000_000_000);
 
     async fn keyring() -> Keyring {
+        let (db, secret) = (database().await, SecretKey::generate().unwrap());
+        Keyring::load(&db, &secret, &ManualClock::at(NOW)).await.unwrap()
+    }
+
+    async fn database() -> Db {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("test.db").display());
-        let db = Db::open(&url, 1).await.unwrap();
+        Db::open(&url, 1).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_rotation_ends_no_token_and_the_former_keys_go_in_the_end() {
+        let (db, secret) = (database().await, SecretKey::generate().unwrap());
         let clock = ManualClock::at(NOW);
-        Keyring::load(&db, &SecretKey::generate().unwrap(), &clock).await.unwrap()
+        let keyring = Keyring::load(&db, &secret, &clock).await.unwrap();
+        let before = keyring.sign(&claims()).await.unwrap();
+        clock.advance(Duration::from_secs(1));
+        let (second, removed) = signing::rotate(&db, &secret, &clock).await.unwrap();
+        assert_eq!(removed, 0);
+        // A process that knows the new key already, and one that does not yet.
+        let other = Keyring::load(&db, &secret, &clock).await.unwrap();
+        let after = other.sign(&claims()).await.unwrap();
+        assert_eq!(key_id(&after).unwrap(), second);
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        for ring in [&keyring, &other] {
+            ring.verify(&before, NOW).await.unwrap();
+            ring.verify(&after, NOW).await.unwrap();
+        }
+        clock.advance(Duration::from_hours(2));
+        assert_eq!(signing::rotate(&db, &secret, &clock).await.unwrap().1, 1);
+        let last = Keyring::load(&db, &secret, &clock).await.unwrap();
+        assert!(last.verify(&before, NOW).await.is_err());
+        last.verify(&after, NOW).await.unwrap();
+        let foreign = SecretKey::generate().unwrap();
+        assert!(signing::rotate(&db, &foreign, &clock).await.is_err());
+        assert!(Keyring::load(&db, &foreign, &clock).await.is_err());
     }
 
     fn claims() -> Claims {
@@ -198,26 +249,27 @@ mod tests {
     #[tokio::test]
     async fn a_token_works_for_its_lifetime_and_not_after() {
         let keyring = keyring().await;
-        let token = keyring.sign(&claims()).unwrap();
-        assert_eq!(keyring.verify(&token, NOW).unwrap().principal, Some(PrincipalId(7)));
-        assert!(keyring.verify(&token, NOW.after(Duration::from_secs(599))).is_ok());
-        assert!(keyring.verify(&token, NOW.after(Duration::from_mins(10))).is_err());
-        assert!(keyring.verify(&token, Timestamp(NOW.0 - 61_000_000)).is_err());
+        let token = keyring.sign(&claims()).await.unwrap();
+        assert_eq!(keyring.verify(&token, NOW).await.unwrap().principal, Some(PrincipalId(7)));
+        assert!(keyring.verify(&token, NOW.after(Duration::from_secs(599))).await.is_ok());
+        assert!(keyring.verify(&token, NOW.after(Duration::from_mins(10))).await.is_err());
+        assert!(keyring.verify(&token, Timestamp(NOW.0 - 61_000_000)).await.is_err());
     }
 
     #[tokio::test]
     async fn forged_tokens_are_refused() {
         let (keyring, foreign) = (keyring().await, keyring().await);
-        let good = keyring.sign(&claims()).unwrap();
+        let good = keyring.sign(&claims()).await.unwrap();
         let mut parts = good.split('.');
         let (header, body, signature) =
             (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
-        let kid = &keyring.current_id;
+        let keys = keyring.current().await.unwrap();
+        let kid = &keys.current_id;
         let encoded = |json: String| URL_SAFE_NO_PAD.encode(json);
         let none = encoded(format!(r#"{{"alg":"none","kid":"{kid}"}}"#));
         let hmac = encoded(format!(r#"{{"alg":"HS256","kid":"{kid}"}}"#));
         let unknown = encoded(r#"{"alg":"EdDSA","kid":"../../etc/passwd"}"#.to_owned());
-        let theirs = foreign.sign(&claims()).unwrap();
+        let theirs = foreign.sign(&claims()).await.unwrap();
         let their_signature = theirs.rsplit('.').next().unwrap();
         for forged in [
             format!("{none}.{body}."),
@@ -230,11 +282,11 @@ mod tests {
             "a.b.c".to_owned(),
             "x".repeat(20_000),
         ] {
-            assert!(keyring.verify(&forged, NOW).is_err(), "{forged}");
+            assert!(keyring.verify(&forged, NOW).await.is_err(), "{forged}");
         }
         let mut long = claims();
         long.exp += 3600;
-        assert!(keyring.verify(&keyring.sign(&long).unwrap(), NOW).is_err());
+        assert!(keyring.verify(&keyring.sign(&long).await.unwrap(), NOW).await.is_err());
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::Config;
 use crate::settings::{self, Loaded};
-use crate::{fsck, serve, telemetry};
+use crate::{fsck, keys, serve, telemetry};
 
 /// A private registry for container images and every other OCI artifact.
 #[derive(Debug, Parser)]
@@ -54,12 +54,32 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Exchange the keys that sign tokens, and the one that seals secrets.
+    #[command(after_help = "Example:\n  roadstead keys rotate")]
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
     /// Look at the configuration.
     #[command(after_help = "Example:\n  roadstead config show")]
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// Sign tokens with a new key; works while the server runs, and ends no token.
+    #[command(after_help = "Example:\n  roadstead keys rotate")]
+    Rotate,
+    /// Seal the database's secrets again, after another secret key was put first.
+    ///
+    /// Give every server both keys, the new one first, as ROADSTEAD_SECRET_KEY="new,old" (or on
+    /// two lines of the file secret-key), run this, and take the old one away. With several
+    /// servers, give them "old,new" first: each must open what another seals.
+    #[command(after_help = "Example:\n  ROADSTEAD_SECRET_KEY=\"$NEW,$OLD\" roadstead keys reseal")]
+    Reseal,
 }
 
 #[derive(Debug, Subcommand)]
@@ -100,6 +120,8 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         match &cli.command {
             Command::Serve => serve::run(config).await,
             Command::Fsck { deep, json } => fsck::run(&config, *deep, *json).await,
+            Command::Keys { command: KeysCommand::Rotate } => keys::rotate(&config).await,
+            Command::Keys { command: KeysCommand::Reseal } => keys::reseal(&config).await,
             Command::Config { .. } => Ok(ExitCode::SUCCESS),
         }
     })

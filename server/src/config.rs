@@ -71,6 +71,7 @@ impl Config {
             limits: Limits {
                 sparse_indexes: loaded.parse("sparse_indexes", str::parse)?,
                 sparse_images: loaded.parse("sparse_images", str::parse)?,
+                strict_immutability: loaded.parse("strict_immutability", str::parse)?,
                 upload_expiry: at_least("upload_expiry", Duration::from_secs(1))?,
                 body_idle: at_least("body_idle_timeout", Duration::from_millis(100))?,
                 lease: duration("blob_lease")?,

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod data_dir;
 mod fsck;
+mod keys;
 mod listener;
 mod metrics;
 mod request;

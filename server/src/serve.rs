@@ -20,12 +20,11 @@ use crate::banner::{self, Generated};
 use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::metrics::Metrics;
-use crate::{admin_http, listener, request, tls};
+use crate::{admin_http, keys, listener, request, tls};
 
 /// The project that exists from the beginning, and is public.
 const FIRST_PROJECT: &str = "library";
 const ADMIN_PASSWORD_FILE: &str = "initial-admin-password";
-const SECRET_KEY_FILE: &str = "secret-key";
 
 /// What the server is made of.
 struct Parts {
@@ -106,19 +105,12 @@ async fn open(config: &Config, data_dir: &DataDir) -> anyhow::Result<Parts> {
 
 /// The configured key, the one that was generated before, or a new one.
 fn secret_key(config: &Config, data_dir: &DataDir) -> anyhow::Result<SecretKey> {
-    if !config.secret_key.is_empty() {
-        return Ok(SecretKey::from_base64(&config.secret_key)?);
+    if let Some(key) = keys::secret_key(config)? {
+        return Ok(key);
     }
-    let path = data_dir.file(SECRET_KEY_FILE);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => SecretKey::from_base64(&text).with_context(|| path.display().to_string()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let key = SecretKey::generate()?;
-            data_dir.write_secret(SECRET_KEY_FILE, &key.to_base64())?;
-            Ok(key)
-        }
-        Err(error) => Err(error).with_context(|| path.display().to_string()),
-    }
+    let key = SecretKey::generate()?;
+    data_dir.write_secret(keys::SECRET_KEY_FILE, &key.to_base64())?;
+    Ok(key)
 }
 
 /// Makes the administrator and the first project; returns the password, if it was generated.

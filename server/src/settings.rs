@@ -38,7 +38,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     secret("admin_password", "the administrator's first password; generated when empty"),
     secret(
         "secret_key",
-        "32 bytes in base64 that seal secrets in the database; generated when empty",
+        "32 bytes in base64 that seal secrets in the database (while it is exchanged: the new one, \
+         a comma, the old one); generated when empty",
     ),
     setting("tls_cert", "", "a file with the certificate chain in PEM; https when set"),
     setting("tls_key", "", "a file with the private key in PEM"),
@@ -47,6 +48,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("drain_timeout", "25s", "how long running requests may take to finish after SIGTERM"),
     setting("sparse_indexes", "false", "accept indexes whose manifests were not pushed"),
     setting("sparse_images", "false", "accept images whose blobs were not pushed"),
+    setting(
+        "strict_immutability",
+        "false",
+        "refuse to push an immutable tag again even with what it names, as Harbor does",
+    ),
     setting("upload_expiry", "24h", "how long an upload session lives after its last bytes"),
     setting("body_idle_timeout", "60s", "how long a client may send nothing inside of a body"),
     setting("blob_lease", "24h", "how long a pushed blob is promised to stay without a manifest"),

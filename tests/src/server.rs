@@ -62,19 +62,32 @@ impl Setup {
 
     /// Starts the server and waits until it answers.
     pub fn start(self) -> Server {
+        let mut server = self.prepare();
+        server.start();
+        server
+    }
+
+    /// Starts the server, which must end by itself with a failure; returns what it printed.
+    pub fn fails_to_start(self) -> String {
+        let mut server = self.prepare();
+        server.check_at_end = false;
+        let output = server.command(&["serve"]).output().expect("the server starts");
+        assert!(!output.status.success(), "the server did not refuse to start");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
+    fn prepare(self) -> Server {
         let temporary = tempfile::tempdir().expect("a temporary directory");
         let data = self.data.unwrap_or_else(|| temporary.path().join("data"));
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let mut server = Server {
+        Server {
             child: None,
             address,
             data,
             temporary,
             variables: self.variables,
             check_at_end: true,
-        };
-        server.start();
-        server
+        }
     }
 }
 

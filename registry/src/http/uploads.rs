@@ -126,6 +126,7 @@ async fn single(
 ) -> Result<Response, Failure> {
     let chunk = chunk(&request.headers)?;
     let announced = chunk.length.unwrap_or(0);
+    wire.registry.require_room(&grant, &digest, announced).await?;
     let progress = wire.registry.start_upload(&grant, digest.algorithm(), announced).await?;
     // The first push to a repository makes it; the session is looked up there.
     let grant = renew(wire, &grant).await?;

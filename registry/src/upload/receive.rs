@@ -3,7 +3,9 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use roadstead_storage::{Blobs, Error as StorageError, Staged};
+use roadstead_model::ProjectId;
+use roadstead_storage::tables::usage;
+use roadstead_storage::{Blobs, Db, Error as StorageError, Staged};
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
@@ -36,6 +38,25 @@ impl From<Cut> for Error {
             Cut::Broken => Self::BodyCut,
             Cut::Stalled => Self::BodyStalled,
         }
+    }
+}
+
+/// Where bytes go: the disk, and a project with its quota.
+pub(crate) struct Room {
+    pub(crate) blobs: Blobs,
+    /// The project, and how many bytes of the same blob are there before the body.
+    pub(crate) quota: Option<(Db, ProjectId, u64)>,
+}
+
+impl Room {
+    /// Requires that there is room for a body that has, or will have, at least `bytes` bytes.
+    async fn require(&self, bytes: u64) -> Result<()> {
+        self.blobs.require_space(0).await?;
+        if let Some((db, project, before)) = &self.quota {
+            let bytes = i64::try_from(before.saturating_add(bytes)).unwrap_or(i64::MAX);
+            usage::require_room(&mut db.read().await?, *project, bytes, None).await?;
+        }
+        Ok(())
     }
 }
 
@@ -76,13 +97,13 @@ impl Pen {
 /// # Errors
 /// [`Error::SizeInvalid`] when the body has another length than expected, and storage's.
 pub(crate) async fn receive(
-    blobs: &Blobs,
+    room: &Room,
     staged: Staged,
     body: impl Bodies,
     expected: Option<u64>,
 ) -> Result<Received> {
     let mut pen = Pen { idle: Some(Box::new(staged)), writing: None };
-    let outcome = pump(blobs, &mut pen, body, expected).await;
+    let outcome = pump(room, &mut pen, body, expected).await;
     // Whatever happened, no write may be left running: the next writer's bytes go to its place.
     let staged = pen.put_down().await;
     Ok(match outcome? {
@@ -93,7 +114,7 @@ pub(crate) async fn receive(
 
 /// Moves the body to the pen; says how it broke off, if it did.
 async fn pump(
-    blobs: &Blobs,
+    room: &Room,
     pen: &mut Pen,
     mut body: impl Bodies,
     expected: Option<u64>,
@@ -117,7 +138,7 @@ async fn pump(
             batched = 0;
         }
         if total - checked >= SPACE_CHECK {
-            blobs.require_space(0).await?;
+            room.require(total).await?;
             checked = total;
         }
     };
@@ -152,18 +173,19 @@ mod tests {
     async fn a_refused_body_leaves_no_write_running_behind_it() {
         let directory = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(directory.path().join("blobs")).await.unwrap();
+        let room = Room { blobs, quota: None };
         let hash = ContentHash::new(Algorithm::Sha256);
         for _ in 0..200 {
             let key = ObjectKey::fresh();
-            let staged = blobs.stage(&key, 0, hash.clone()).await.unwrap();
+            let staged = room.blobs.stage(&key, 0, hash.clone()).await.unwrap();
             // A batch that is being written while the byte too many arrives.
             let body = Pieces(vec![Bytes::from(vec![1; BATCH]), Bytes::from_static(b"x")]);
             let expected = Some(BATCH as u64);
-            let refused = receive(&blobs, staged, body, expected).await;
+            let refused = receive(&room, staged, body, expected).await;
             assert!(matches!(refused, Err(Error::SizeInvalid(_))));
-            drop(blobs.stage(&key, 0, hash.clone()).await.unwrap());
+            drop(room.blobs.stage(&key, 0, hash.clone()).await.unwrap());
             tokio::task::yield_now().await;
-            assert_eq!(blobs.size(&key).await.unwrap(), Some(0), "an old write came late");
+            assert_eq!(room.blobs.size(&key).await.unwrap(), Some(0), "an old write came late");
         }
     }
 }

@@ -120,3 +120,22 @@ pub async fn remove_of_provider(tx: &mut Tx, principal: PrincipalId) -> Result<(
 pub async fn remove_expired(tx: &mut Tx, now: Timestamp) -> Result<u64> {
     tx.query("DELETE FROM session WHERE expires_at <= $1").bind(now.0).execute().await
 }
+
+/// Every token of a provider that is kept sealed: (the cookie's hash, whose it is, the token).
+pub async fn sealed(conn: &mut Conn) -> Result<Vec<(Vec<u8>, PrincipalId, Vec<u8>)>> {
+    let rows: Vec<(Vec<u8>, i64, Vec<u8>)> = conn
+        .query("SELECT hash, principal_id, id_token FROM session WHERE id_token IS NOT NULL")
+        .fetch_all()
+        .await?;
+    Ok(rows.into_iter().map(|(hash, id, token)| (hash, PrincipalId(id), token)).collect())
+}
+
+/// Keeps a token that was sealed anew.
+pub async fn reseal(tx: &mut Tx, hash: &[u8], token: &[u8]) -> Result<()> {
+    tx.query("UPDATE session SET id_token = $1 WHERE hash = $2")
+        .bind(token)
+        .bind(hash)
+        .execute()
+        .await?;
+    Ok(())
+}

@@ -72,6 +72,31 @@ async fn numbers(conn: &mut Conn, project: ProjectId) -> Result<Option<(i64, i64
         .await
 }
 
+/// Requires that a project is not full, so that pushing to it can lead anywhere: a manifest needs
+/// some bytes. While something in it is damaged, a push may be one that heals.
+///
+/// # Errors
+/// [`Error::OverQuota`].
+pub async fn require_any_room(conn: &mut Conn, project: ProjectId) -> Result<()> {
+    let row: Option<(i64, i64)> = conn
+        .query(
+            "SELECT used, quota FROM project_usage WHERE project_id = $1
+             AND NOT (quota < 0 OR used < quota",
+        )
+        .push(UNENFORCED)
+        .push(
+            ") AND NOT EXISTS (SELECT 1 FROM project_blob h JOIN blob b ON b.id = h.blob_id
+                              WHERE h.project_id = $1 AND b.state <> 'ok')",
+        )
+        .bind(project.0)
+        .fetch_optional()
+        .await?;
+    match row {
+        None => Ok(()),
+        Some((used, quota)) => Err(Error::OverQuota { used, requested: 0, quota }),
+    }
+}
+
 /// Whether a blob of at least `bytes` bytes has room in a project, as far as can be known before
 /// it has arrived: content that the project holds already costs nothing. With a digest it is
 /// known which blob that is; without one, any of that size or larger could be it.
