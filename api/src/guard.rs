@@ -20,7 +20,7 @@ use utoipa::openapi::OpenApi;
 
 use crate::failure::Failure;
 use crate::openapi::Description;
-use crate::{Api, BASE};
+use crate::{Api, BASE, cli_secret};
 
 /// What a route requires of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +167,10 @@ async fn check(
         }
     }
     let path = request.uri().path().to_owned();
+    if caller.came_with_cli_secret() && !cli_secret::opens(&method, &path) {
+        let message = "the CLI secret is not enough here: use a session, an id_token or a token";
+        return Err(Failure::forbidden(message));
+    }
     let mut conn = api.db.read().await?;
     let admitted = admit(&mut conn, &caller, access, parameters, &headers, request).await?;
     drop(conn);

@@ -4,10 +4,12 @@
 //! it needs where it is registered, and `guard` checks it before the handler runs.
 
 mod body;
+mod cli_secret;
 mod failure;
 #[cfg_attr(not(test), expect(dead_code, reason = "no list offers it yet"))]
 mod filter;
 mod guard;
+mod oidc;
 mod openapi;
 mod page;
 mod projects;
@@ -28,7 +30,7 @@ const BASE: &str = "/api/v2.0";
 
 /// What registers the routes of each resource.
 const RESOURCES: &[fn(&mut guard::Routes)] =
-    &[projects::register, users::register, system::register];
+    &[projects::register, users::register, cli_secret::register, oidc::register, system::register];
 
 /// What the handlers work with.
 #[derive(Clone)]

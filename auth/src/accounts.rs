@@ -150,18 +150,24 @@ fn event<'a>(name: &'a str, operation: &'static str) -> Event<'a> {
     Event::of("user", name, operation)
 }
 
+fn plain(text: &str) -> bool {
+    !text.is_empty()
+        && text.chars().count() <= 255
+        && !text.contains([',', '"', '~', '#', '%', '$', ':'])
+        && !text.chars().any(char::is_control)
+}
+
+/// The rule for names to log in with.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let message = "username must have 1 to 255 characters and none of , \" ~ # % $ :";
+    if plain(name) { Ok(()) } else { Err(Error::Invalid(message)) }
+}
+
 fn check(account: &NewAccount) -> Result<()> {
-    let plain = |text: &str| {
-        !text.is_empty()
-            && text.chars().count() <= 255
-            && !text.contains([',', '"', '~', '#', '%', '$', ':'])
-            && !text.chars().any(char::is_control)
-    };
-    if !plain(&account.name) {
-        return Err(Error::Invalid(
-            "username must have 1 to 255 characters and none of , \" ~ # % $ :",
-        ));
-    }
+    check_name(&account.name)?;
     if !plain(&account.realname) {
         return Err(Error::Invalid(
             "realname must have 1 to 255 characters and none of , \" ~ # % $ :",

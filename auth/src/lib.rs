@@ -14,6 +14,7 @@ pub mod http;
 pub mod keys;
 pub mod ldap;
 pub mod oidc;
+mod oidc_login;
 mod passwords;
 pub mod permissions;
 pub mod personal_tokens;
@@ -32,6 +33,7 @@ pub use access::{Grant, Refusal, Standing};
 pub use authenticate::Auth;
 pub use caller::Caller;
 pub use error::{Error, Result};
+pub use oidc_login::OidcMeta;
 pub use sealing::SecretKey;
 pub use sessions::{CSRF_HEADER, Cookie};
 

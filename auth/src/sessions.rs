@@ -32,13 +32,7 @@ pub struct Cookie(String);
 impl Cookie {
     /// The session's cookie of a request, if there is one.
     pub(crate) fn of(headers: &HeaderMap, https: bool) -> Option<Self> {
-        let name = cookie_name(https);
-        let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = cookies.flat_map(|line| line.split(';'));
-        pairs.find_map(|pair| {
-            let (key, value) = pair.trim().split_once('=')?;
-            (key == name && !value.is_empty()).then(|| Self(value.to_owned()))
-        })
+        cookie_value(headers, &cookie_name(COOKIE_NAME, https)).map(|value| Self(value.to_owned()))
     }
 
     fn hash(&self) -> Vec<u8> {
@@ -62,12 +56,23 @@ impl Cookie {
 
     /// The value of `Set-Cookie` that makes a browser keep the cookie until it closes.
     pub(crate) fn to_header(&self, https: bool) -> String {
-        set_cookie(cookie_name(https).as_str(), &self.0, None, https)
+        set_cookie(&cookie_name(COOKIE_NAME, https), &self.0, None, https)
     }
 }
 
-fn cookie_name(https: bool) -> String {
-    if https { format!("{HOST_PREFIX}{COOKIE_NAME}") } else { COOKIE_NAME.to_owned() }
+/// The name of a cookie as browsers have it: over https with the prefix that binds it to the host.
+pub(crate) fn cookie_name(name: &str, https: bool) -> String {
+    if https { format!("{HOST_PREFIX}{name}") } else { name.to_owned() }
+}
+
+/// The value of a cookie of a request, if it has one.
+pub(crate) fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|line| line.split(';'));
+    pairs.find_map(|pair| {
+        let (key, value) = pair.trim().split_once('=')?;
+        (key == name && !value.is_empty()).then_some(value)
+    })
 }
 
 /// A cookie that scripts cannot read and that other sites' requests do not carry, but for links.
@@ -79,7 +84,7 @@ pub(crate) fn set_cookie(name: &str, value: &str, max_age: Option<u64>, https: b
 
 /// The value of `Set-Cookie` that makes a browser forget its session.
 pub(crate) fn forget_cookie(https: bool) -> String {
-    set_cookie(&cookie_name(https), "", Some(0), https)
+    set_cookie(&cookie_name(COOKIE_NAME, https), "", Some(0), https)
 }
 
 impl Auth {
@@ -139,22 +144,50 @@ impl Auth {
         headers: &HeaderMap,
         origin: Origin,
     ) -> Result<Caller> {
-        let Some(cookie) = self.cookie(headers) else {
+        let Some(found) = self.session_of(headers).await? else {
             return Ok(Caller::anonymous(origin));
+        };
+        if found.id_token.is_some() {
+            match self.require_provider(found.principal).await {
+                Err(Error::LoginEnded) => return Ok(Caller::anonymous(origin)),
+                known => known?,
+            }
+        }
+        let caller = self.holder(&found, origin).await?;
+        let renews = headers.get(NO_RENEWAL).is_none_or(|value| value != "true");
+        if renews && caller.session().is_some() {
+            self.renew_session(&found).await?;
+        }
+        Ok(caller)
+    }
+
+    /// As [`Self::session_caller`], for somebody who logs out: nothing is asked of a provider, and
+    /// nothing renewed.
+    pub(crate) async fn leaving_caller(
+        &self,
+        headers: &HeaderMap,
+        origin: Origin,
+    ) -> Result<Caller> {
+        match self.session_of(headers).await? {
+            Some(found) => self.holder(&found, origin).await,
+            None => Ok(Caller::anonymous(origin)),
+        }
+    }
+
+    async fn session_of(&self, headers: &HeaderMap) -> Result<Option<Session>> {
+        let Some(cookie) = self.cookie(headers) else {
+            return Ok(None);
         };
         let now = self.clock.now();
-        let found = session::find(&mut self.db.read().await?, &cookie.hash(), now).await?;
-        let Some(found) = found else {
-            return Ok(Caller::anonymous(origin));
-        };
+        Ok(session::find(&mut self.db.read().await?, &cookie.hash(), now).await?)
+    }
+
+    async fn holder(&self, found: &Session, origin: Origin) -> Result<Caller> {
         let Some(principal) = self.current_principal(found.principal, found.epoch).await? else {
             return Ok(Caller::anonymous(origin));
         };
-        if headers.get(NO_RENEWAL).is_none_or(|value| value != "true") {
-            self.renew_session(&found).await?;
-        }
         let mut caller = Caller::principal(principal, "", origin);
-        caller.session = Some(found.hash);
+        caller.session = Some(found.hash.clone());
         Ok(caller)
     }
 

@@ -3,8 +3,8 @@
 //! Every step is a small transaction of its own, safe to run on any number of replicas and to cut
 //! off anywhere: what it did not finish is found again by the next round.
 
+mod logins;
 mod objects;
-mod refresh_tokens;
 mod sessions;
 pub mod syslog;
 
@@ -49,7 +49,7 @@ impl Worker {
     pub async fn round(&self) -> Result<()> {
         let closed = self.close_expired_sessions().await?;
         let deleted = self.delete_objects().await?;
-        self.forget_refresh_tokens().await?;
+        self.forget_logins().await?;
         if closed + deleted > 0 {
             tracing::info!(closed, deleted, "expired uploads closed, objects deleted");
         }

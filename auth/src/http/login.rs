@@ -41,7 +41,9 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         use StatusCode as S;
         let (status, code) = match &self.0 {
-            Error::BadCredentials | Error::InvalidToken => (S::UNAUTHORIZED, "UNAUTHORIZED"),
+            Error::BadCredentials | Error::InvalidToken | Error::LoginEnded => {
+                (S::UNAUTHORIZED, "UNAUTHORIZED")
+            }
             Error::TooManyLogins | Error::TooManyAttempts(_) => {
                 (S::TOO_MANY_REQUESTS, "TOO_MANY_REQUEST")
             }
@@ -49,6 +51,7 @@ impl IntoResponse for Failure {
             Error::Denied(_) => (S::FORBIDDEN, "FORBIDDEN"),
             Error::Conflict(_) => (S::CONFLICT, "CONFLICT"),
             Error::NotFound(_) => (S::NOT_FOUND, "NOT_FOUND"),
+            Error::Precondition(_) => (S::PRECONDITION_FAILED, "PRECONDITION"),
             _ => (S::SERVICE_UNAVAILABLE, "UNKNOWN"),
         };
         let message = if status == S::SERVICE_UNAVAILABLE {
@@ -74,7 +77,7 @@ impl IntoResponse for Failure {
 
 /// Requests that another site made a browser send are refused: they would log a victim in as
 /// somebody else, or out.
-fn refuse_cross_site(headers: &HeaderMap) -> Result<(), Failure> {
+pub(super) fn refuse_cross_site(headers: &HeaderMap) -> Result<(), Failure> {
     if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
         return Err(Error::Denied("this request comes from another site").into());
     }
@@ -100,13 +103,23 @@ async fn log_in(
     }
     let origin = origin(&extensions);
     let configuration = auth.configuration().await?;
+    if let Some(location) = auth.oidc_login_location(&configuration, &name).await? {
+        return Ok(elsewhere(&location));
+    }
     let principal = auth.person(&configuration, &name, &password, &origin).await?;
-    let before = auth.session_caller(&headers, origin.clone()).await?;
+    let before = auth.leaving_caller(&headers, origin.clone()).await?;
     auth.end_session(&before).await?;
     let cookie = auth.begin_session(&principal, &headers, &origin, None).await?;
     let mut response = StatusCode::OK.into_response();
     remember(&auth, &cookie, &mut response);
     Ok(response)
+}
+
+/// Sends a script's caller to a page that is about logging in or out at the provider, in Harbor's
+/// way.
+fn elsewhere(location: &str) -> Response {
+    let body = serde_json::json!({"redirect_location": location});
+    (StatusCode::FORBIDDEN, axum::Json(body)).into_response()
 }
 
 /// Gives a browser its cookie, and the token that goes with it.
@@ -134,9 +147,11 @@ async fn log_out(
     extensions: Extensions,
 ) -> Result<Response, Failure> {
     refuse_cross_site(&headers)?;
-    let caller = auth.session_caller(&headers, origin(&extensions)).await?;
-    auth.end_session(&caller).await?;
-    let mut response = StatusCode::OK.into_response();
+    let caller = auth.leaving_caller(&headers, origin(&extensions)).await?;
+    let mut response = match auth.log_out(&caller).await? {
+        Some(location) => elsewhere(&location),
+        None => StatusCode::OK.into_response(),
+    };
     forget(&auth, &mut response);
     Ok(response)
 }

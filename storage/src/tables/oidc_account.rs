@@ -50,8 +50,12 @@ fn account(row: Row) -> OidcAccount {
 
 /// The row of a principal; none when the account is not a provider's.
 pub async fn find(conn: &mut Conn, principal: PrincipalId) -> Result<Option<OidcAccount>> {
-    let row: Option<Row> =
-        conn.query(SELECT).push(" WHERE principal_id = $1").bind(principal.0).fetch_optional().await?;
+    let row: Option<Row> = conn
+        .query(SELECT)
+        .push(" WHERE principal_id = $1")
+        .bind(principal.0)
+        .fetch_optional()
+        .await?;
     Ok(row.map(account))
 }
 
@@ -130,8 +134,8 @@ pub async fn note_login(
     Ok(())
 }
 
-/// Makes everybody else wait with asking the provider until `until`; false when somebody was
-/// quicker. A refresh token must not be used twice at once.
+/// Makes everybody else wait with asking the provider until `until`, which the asker then names;
+/// false when somebody was quicker. A refresh token must not be used twice at once.
 pub async fn claim(
     tx: &mut Tx,
     principal: PrincipalId,
@@ -151,26 +155,76 @@ pub async fn claim(
     Ok(claimed == 1)
 }
 
-/// Notes what the provider said, unless there was a new login since it was asked with the refresh
-/// token `asked_with`: the next refresh token, if there is one, and when it knew the person, which
-/// is 0 when it no longer does. False when there was one.
+/// Notes what the provider said to whoever claimed it with `until`: the next refresh token, if
+/// there is one, and when it knew the person, which is 0 when it no longer does. False, and nothing
+/// is changed, when there was a new login since.
 pub async fn note_answer(
     tx: &mut Tx,
     principal: PrincipalId,
-    asked_with: &[u8],
+    until: Timestamp,
     refresh_token: Option<&[u8]>,
     checked_at: Timestamp,
 ) -> Result<bool> {
     let noted = tx
         .query(
             "UPDATE oidc_account SET refresh_token = $1, checked_at = $2, ask_again_at = 0
-             WHERE principal_id = $3 AND refresh_token = $4",
+             WHERE principal_id = $3 AND ask_again_at = $4",
         )
         .bind(refresh_token.map(<[u8]>::to_vec))
         .bind(checked_at.0)
         .bind(principal.0)
-        .bind(asked_with)
+        .bind(until.0)
         .execute()
         .await?;
     Ok(noted == 1)
+}
+
+/// Notes that the provider said nothing to whoever claimed it with `until`, and when it is asked
+/// next.
+pub async fn note_silence(
+    tx: &mut Tx,
+    principal: PrincipalId,
+    until: Timestamp,
+    ask_again_at: Timestamp,
+) -> Result<()> {
+    tx.query(
+        "UPDATE oidc_account SET ask_again_at = $1 WHERE principal_id = $2 AND ask_again_at = $3",
+    )
+    .bind(ask_again_at.0)
+    .bind(principal.0)
+    .bind(until.0)
+    .execute()
+    .await?;
+    Ok(())
+}
+
+/// Forgets the refresh token, which was taken back at the provider.
+pub async fn forget_refresh_token(tx: &mut Tx, principal: PrincipalId) -> Result<()> {
+    tx.query("UPDATE oidc_account SET refresh_token = NULL WHERE principal_id = $1")
+        .bind(principal.0)
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// Every row, for sealing anew.
+pub async fn all(conn: &mut Conn) -> Result<Vec<OidcAccount>> {
+    let rows: Vec<Row> = conn.query(SELECT).push(" ORDER BY principal_id").fetch_all().await?;
+    Ok(rows.into_iter().map(account).collect())
+}
+
+/// Keeps what was sealed anew.
+pub async fn reseal(
+    tx: &mut Tx,
+    principal: PrincipalId,
+    secret: &[u8],
+    refresh_token: Option<&[u8]>,
+) -> Result<()> {
+    tx.query("UPDATE oidc_account SET secret = $1, refresh_token = $2 WHERE principal_id = $3")
+        .bind(secret)
+        .bind(refresh_token.map(<[u8]>::to_vec))
+        .bind(principal.0)
+        .execute()
+        .await?;
+    Ok(())
 }

@@ -6,12 +6,7 @@ use roadstead_model::Timestamp;
 use crate::{Conn, Result, Tx};
 
 /// Keeps what the provider said of a person, sealed.
-pub async fn insert(
-    tx: &mut Tx,
-    hash: &[u8],
-    person: &[u8],
-    expires_at: Timestamp,
-) -> Result<()> {
+pub async fn insert(tx: &mut Tx, hash: &[u8], person: &[u8], expires_at: Timestamp) -> Result<()> {
     tx.query("INSERT INTO oidc_newcomer (hash, person, expires_at) VALUES ($1, $2, $3)")
         .bind(hash)
         .bind(person)
