@@ -3,16 +3,17 @@
 //! One file per resource: its types, its handlers, its routes. Every route states the permission
 //! it needs where it is registered, and `guard` checks it before the handler runs.
 
+mod audit_logs;
 mod body;
 mod cli_secret;
 mod failure;
-#[cfg_attr(not(test), expect(dead_code, reason = "no list offers it yet"))]
 mod filter;
 mod guard;
 mod oidc;
 mod openapi;
 mod page;
 mod projects;
+mod purge;
 mod system;
 mod users;
 
@@ -29,8 +30,15 @@ pub use guard::{Access, RouteEntry};
 const BASE: &str = "/api/v2.0";
 
 /// What registers the routes of each resource.
-const RESOURCES: &[fn(&mut guard::Routes)] =
-    &[projects::register, users::register, cli_secret::register, oidc::register, system::register];
+const RESOURCES: &[fn(&mut guard::Routes)] = &[
+    projects::register,
+    users::register,
+    cli_secret::register,
+    oidc::register,
+    audit_logs::register,
+    purge::register,
+    system::register,
+];
 
 /// What the handlers work with.
 #[derive(Clone)]

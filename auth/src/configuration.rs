@@ -2,6 +2,7 @@
 //! keys, kept as rows. Passwords among them are sealed and never given back.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -13,8 +14,14 @@ use roadstead_storage::{Conn, Db, Tx};
 use crate::error::{Error, Result};
 use crate::sealing::SecretKey;
 
+mod change;
+mod endpoint;
+mod json;
 mod keys;
+mod rules;
 
+pub use endpoint::{Endpoint, EndpointError};
+pub use json::{WrongType, from_json};
 pub use keys::{KEYS, Key, Kind};
 
 /// What the rows' names begin with.
@@ -56,50 +63,78 @@ impl Configuration {
     }
 }
 
+/// What was read, and how often it was forgotten.
+#[derive(Default)]
+struct Cache {
+    forgotten: u64,
+    found: Option<(Instant, Arc<Configuration>)>,
+}
+
 /// Reads and writes the configuration.
 pub(crate) struct Store {
     db: Db,
     secret: SecretKey,
-    cached: RwLock<Option<(Instant, Arc<Configuration>)>>,
+    cached: RwLock<Cache>,
+    /// It was given at the start.
+    fixed: AtomicBool,
 }
 
 impl Store {
     pub(crate) fn new(db: Db, secret: SecretKey) -> Self {
-        Self { db, secret, cached: RwLock::new(None) }
+        Self { db, secret, cached: RwLock::default(), fixed: AtomicBool::new(false) }
+    }
+
+    /// Whether nobody may change it.
+    fn is_fixed(&self) -> bool {
+        self.fixed.load(Ordering::Relaxed)
+    }
+
+    /// Lets nobody change it any more.
+    fn fix(&self) {
+        self.fixed.store(true, Ordering::Relaxed);
     }
 
     /// The configuration, at most two seconds old.
     pub(crate) async fn current(&self) -> Result<Arc<Configuration>> {
-        let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((_, found)) = cached.filter(|(read_at, _)| read_at.elapsed() < FRESH) {
-            return Ok(found);
+        let forgotten = {
+            let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
+            match &cached.found {
+                Some((read_at, found)) if read_at.elapsed() < FRESH => return Ok(found.clone()),
+                _ => cached.forgotten,
+            }
+        };
+        let read_at = Instant::now();
+        let found = Arc::new(self.load(&mut self.db.read().await?).await?);
+        let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
+        // What was read before a change is not kept after it.
+        if cached.forgotten == forgotten {
+            cached.found = Some((read_at, found.clone()));
         }
-        self.read(&mut self.db.read().await?).await
+        Ok(found)
     }
 
-    /// The configuration as it is now; the next reader gets it, too.
-    async fn read(&self, conn: &mut Conn) -> Result<Arc<Configuration>> {
+    /// The configuration as the database has it.
+    async fn load(&self, conn: &mut Conn) -> Result<Configuration> {
         let mut found = Configuration::default();
         for (name, value) in setting::with_prefix(conn, PREFIX).await? {
-            if let Some(key) = Key::find(&name).filter(|key| key.kind != Kind::Password) {
+            if let Some(key) = Key::find(&name).filter(|key| !key.is_secret()) {
                 found.0.insert(key.name, value);
             }
         }
-        let found = Arc::new(found);
-        let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
-        *cached = Some((Instant::now(), found.clone()));
         Ok(found)
     }
 
     /// Forgets what was read, so that a change is seen at once.
-    pub(crate) fn refresh(&self) {
-        *self.cached.write().unwrap_or_else(PoisonError::into_inner) = None;
+    fn refresh(&self) {
+        let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
+        cached.forgotten += 1;
+        cached.found = None;
     }
 
     /// Writes a value that was checked.
-    pub(crate) async fn write(&self, tx: &mut Tx, key: &Key, value: &str) -> Result<()> {
+    async fn write(&self, tx: &mut Tx, key: &Key, value: &str) -> Result<()> {
         let name = format!("{PREFIX}{}", key.name);
-        if key.kind != Kind::Password || value.is_empty() {
+        if !key.is_secret() || value.is_empty() {
             return Ok(setting::set(tx, &name, value).await?);
         }
         let sealed = self.secret.seal(value.as_bytes(), &name)?;
@@ -108,8 +143,12 @@ impl Store {
 
     /// The value of a password; empty when it is not set.
     pub(crate) async fn password(&self, key: &str) -> Result<String> {
+        self.password_on(&mut self.db.read().await?, key).await
+    }
+
+    async fn password_on(&self, conn: &mut Conn, key: &str) -> Result<String> {
         let name = format!("{PREFIX}{key}");
-        let sealed = setting::get(&mut self.db.read().await?, &name).await?.unwrap_or_default();
+        let sealed = setting::get(conn, &name).await?.unwrap_or_default();
         if sealed.is_empty() {
             return Ok(String::new());
         }

@@ -20,8 +20,8 @@ use connection::{Connection, Dial, Search, code};
 use dn::Name;
 pub use dn::canonical_dn;
 pub use error::{Error, Result};
-pub use settings::{Scope, Settings};
-use settings::{attribute, filter};
+pub use settings::{Scope, Settings, check_setting};
+use settings::{attribute, filter, named};
 
 /// How many entries a search for people or groups returns.
 const MOST_FOUND: usize = 100;
@@ -125,7 +125,7 @@ impl Directory {
         }
         let connection = self.connect().await?;
         let Some((username, entry)) = self.entry(&connection, name).await? else {
-            return Ok(None);
+            return self.refuse_nobody(password).await;
         };
         if !self.is_password(&entry.dn, password).await? {
             return Ok(None);
@@ -215,6 +215,16 @@ impl Directory {
         }
     }
 
+    /// Takes as many steps as refusing somebody who is there, so that the time does not tell who
+    /// is.
+    async fn refuse_nobody(&self, password: &str) -> Result<Option<Person>> {
+        let dn = format!("cn=nobody,{}", self.settings.base_dn);
+        match self.is_password(&dn, password).await {
+            Ok(_) | Err(Error::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn person_with_groups(
         &self,
         connection: &Connection,
@@ -241,11 +251,6 @@ impl Directory {
             admin: values(entry, &self.membership).iter().any(is_admins),
         }
     }
-}
-
-/// A DN of the settings.
-fn named(setting: &'static str, dn: &str) -> Result<Name> {
-    Name::parse(dn).ok_or_else(|| Error::setting(setting, "is not a distinguished name (RFC 4514)"))
 }
 
 /// Whether somebody can have that name at all.

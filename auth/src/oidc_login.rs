@@ -37,6 +37,13 @@ pub(crate) struct Logins {
     turns: standing::Turns,
 }
 
+impl Configuration {
+    /// Whether people log in at an OpenID provider.
+    pub fn is_oidc(&self) -> bool {
+        self.text("auth_mode") == "oidc_auth"
+    }
+}
+
 impl Auth {
     /// The provider that the configuration names, made anew when it changes.
     async fn oidc_provider(&self) -> Result<Provider> {
@@ -104,7 +111,7 @@ impl Auth {
         configuration: &Configuration,
         name: &str,
     ) -> Result<Option<UserAccount>> {
-        if !is_oidc(configuration) {
+        if !configuration.is_oidc() {
             return Ok(None);
         }
         let account = find_account(&mut self.db.read().await?, name).await?;
@@ -117,7 +124,7 @@ impl Auth {
         configuration: &Configuration,
         name: &str,
     ) -> Result<Option<String>> {
-        if !is_oidc(configuration) {
+        if !configuration.is_oidc() {
             return Ok(None);
         }
         let account = find_account(&mut self.db.read().await?, name).await?;
@@ -131,7 +138,7 @@ impl Auth {
     /// [`Error::InvalidToken`], [`Error::LoginEnded`], [`Error::Directory`].
     pub(crate) async fn id_token_caller(&self, token: &str, origin: Origin) -> Result<Caller> {
         let configuration = self.configuration().await?;
-        if !is_oidc(&configuration) {
+        if !configuration.is_oidc() {
             return Err(Error::InvalidToken);
         }
         let proven = self.oidc_provider().await?.verify_id_token(token).await;
@@ -154,10 +161,6 @@ impl Auth {
     fn address(&self, path: &str) -> String {
         format!("{}{path}", self.external_url.trim_end_matches('/'))
     }
-}
-
-fn is_oidc(configuration: &Configuration) -> bool {
-    configuration.text("auth_mode") == "oidc_auth"
 }
 
 /// What a failed step of a login means: the browser's fault, or trouble at the provider.

@@ -76,7 +76,8 @@ pub fn check_pattern(pattern: &str) -> Result<()> {
 }
 
 /// Requires that a robot, or somebody with a personal token, gives away no more than they have;
-/// people with their own credentials give what their roles let them manage.
+/// people with their own credentials give what their roles let them manage. What follows from
+/// the entries, as for [`bind`], is counted on both sides.
 ///
 /// # Errors
 /// [`Error::Denied`].
@@ -84,9 +85,10 @@ pub(crate) async fn require_no_more_than(
     conn: &mut Conn,
     by: &Caller,
     entries: &[Entry],
+    push_includes_pull: bool,
 ) -> Result<()> {
     for holder in limited_holders(by) {
-        let held = of(conn, holder).await?;
+        let held = in_force(conn, holder).await?;
         let covered = |entry: &Entry, permission: &Permission| {
             held.iter().any(|mine| {
                 covers(mine.scope, entry.scope)
@@ -95,7 +97,8 @@ pub(crate) async fn require_no_more_than(
             })
         };
         for entry in entries {
-            if !entry.access.iter().all(|permission| covered(entry, permission)) {
+            let (access, _) = with_implied(&entry.access, push_includes_pull);
+            if !access.iter().all(|permission| covered(entry, permission)) {
                 return Err(Error::Denied("nobody can give permissions that they do not have"));
             }
         }
@@ -123,13 +126,9 @@ pub(crate) async fn bind(
     push_includes_pull: bool,
     now: Timestamp,
 ) -> Result<()> {
-    let (push, pull) = (Permission::repository(Action::Push), Permission::repository(Action::Pull));
     for entry in entries {
-        let (mut access, mut description) = (entry.access.clone(), "");
-        if push_includes_pull && access.contains(&push) && !access.contains(&pull) {
-            access.push(pull);
-            description = PULL_IMPLIED;
-        }
+        let (access, implied) = with_implied(&entry.access, push_includes_pull);
+        let description = if implied { PULL_IMPLIED } else { "" };
         let name = Uuid::new_v4().to_string();
         let id = role::insert(tx, Kind::Private, &name, description, &access, now).await?;
         match binding::insert(tx, principal, id, entry.scope, &entry.pattern, now).await {
@@ -138,6 +137,13 @@ pub(crate) async fn bind(
         };
     }
     Ok(())
+}
+
+/// What is allowed with what follows from it, and whether anything does.
+fn with_implied(access: &[Permission], push_includes_pull: bool) -> (Vec<Permission>, bool) {
+    let (push, pull) = (Permission::repository(Action::Push), Permission::repository(Action::Pull));
+    let implied = push_includes_pull && access.contains(&push) && !access.contains(&pull);
+    (access.iter().copied().chain(implied.then_some(pull)).collect(), implied)
 }
 
 /// The entries of a principal, as they were given.
@@ -152,3 +158,16 @@ pub(crate) async fn of(conn: &mut Conn, principal: PrincipalId) -> Result<Vec<En
     }
     Ok(entries)
 }
+
+/// The entries of a principal, with what follows from them.
+async fn in_force(conn: &mut Conn, principal: PrincipalId) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for bound in binding::of_principal(conn, principal).await? {
+        let access = role::permissions(conn, bound.role).await?;
+        entries.push(Entry { scope: bound.scope, pattern: bound.pattern, access });
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests;

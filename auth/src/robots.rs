@@ -89,14 +89,15 @@ impl Auth {
         };
         let generated = secrets::generate()?;
         let mut tx = self.db.begin().await?;
-        permissions::require_no_more_than(&mut tx, by, &new.permissions).await?;
+        let of_project = row.project.is_some();
+        permissions::require_no_more_than(&mut tx, by, &new.permissions, of_project).await?;
         let id = match robot::insert(&mut tx, row, now).await {
             Err(StorageError::Conflict) => {
                 return Err(Error::Conflict("a robot of this name exists already"));
             }
             result => result?,
         };
-        permissions::bind(&mut tx, id, &new.permissions, row.project.is_some(), now).await?;
+        permissions::bind(&mut tx, id, &new.permissions, of_project, now).await?;
         secret::insert(&mut tx, id, &secrets::verifier(&generated), None, now).await?;
         record(&mut tx, by, row.project, &name, "create", "", now).await?;
         let robot = robot::find(&mut tx, id).await?.ok_or(Error::NotFound("robot"))?;
@@ -117,11 +118,11 @@ impl Auth {
         };
         permissions::check(&to.permissions, robot.project)?;
         let mut tx = self.db.begin().await?;
-        permissions::require_no_more_than(&mut tx, by, &to.permissions).await?;
+        let of_project = robot.project.is_some();
+        permissions::require_no_more_than(&mut tx, by, &to.permissions, of_project).await?;
         robot::update(&mut tx, robot.id, &to.description, to.duration, expires_at, now).await?;
         principal::set_disabled(&mut tx, robot.id, to.disabled, now).await?;
         binding::remove_all_of(&mut tx, robot.id).await?;
-        let of_project = robot.project.is_some();
         permissions::bind(&mut tx, robot.id, &to.permissions, of_project, now).await?;
         let what = if to.disabled == robot.disabled {
             ""

@@ -7,6 +7,8 @@ use roadstead_model::Action;
 
 /// How many scopes of one request are looked at; the rest is not granted.
 const MOST_SCOPES: usize = 64;
+/// Every action, as clients write it.
+pub(crate) const EVERYTHING: &str = "*";
 
 /// One resource that a client asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,11 +28,15 @@ impl Scope {
         Some(Self { kind: kind.to_owned(), name: name.to_owned(), actions })
     }
 
+    /// Whether every action is asked for.
+    pub(crate) fn asks_for_everything(&self) -> bool {
+        self.actions.iter().any(|asked| asked == EVERYTHING)
+    }
+
     /// The repository actions that are asked for.
     pub(crate) fn repository_actions(&self) -> Vec<Action> {
-        let asked = |action: &Action| {
-            self.actions.iter().any(|asked| asked == "*" || asked == action.name())
-        };
+        let named = |action: &Action| self.actions.iter().any(|asked| asked == action.name());
+        let asked = |action: &Action| self.asks_for_everything() || named(action);
         Action::OF_TOKENS.into_iter().filter(asked).collect()
     }
 }
@@ -83,6 +89,56 @@ mod tests {
         assert_eq!(scopes.len(), 2);
         assert_eq!(scopes[0].repository_actions(), [Action::Pull, Action::Push]);
         assert!(parse(["nonsense", "a:b", ":", " "]).is_empty());
+    }
+
+    #[test]
+    fn nothing_is_read_that_was_not_written() {
+        const PIECES: [&str; 20] = [
+            "repository",
+            "registry",
+            ":",
+            ":",
+            ":",
+            "/",
+            " ",
+            ",",
+            "*",
+            "pull",
+            "push",
+            "delete",
+            "a",
+            "b-c",
+            "(plugin)",
+            "catalog",
+            "..",
+            "%2f",
+            "\u{430}",
+            "\0",
+        ];
+        let mut state: u64 = 0x5c09e;
+        let mut next = move |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        let mut read = 0;
+        for _ in 0..20_000 {
+            let text: String = (0..next(14)).map(|_| PIECES[next(PIECES.len())]).collect();
+            for scope in parse([text.as_str()]) {
+                read += 1;
+                let of_it = |word: &&str| {
+                    let ends = |part: &str| part.starts_with(&scope.kind) && part.contains(*word);
+                    text.split(' ').any(ends)
+                };
+                assert!(of_it(&scope.name.as_str()), "{text:?} became {scope:?}");
+                for action in &scope.actions {
+                    assert!(of_it(&action.as_str()), "{text:?} became {scope:?}");
+                }
+                for action in scope.repository_actions() {
+                    assert!(of_it(&action.name()) || of_it(&"*"), "{text:?} became {scope:?}");
+                }
+            }
+        }
+        assert!(read > 1000, "too few texts mean anything: {read}");
     }
 
     #[test]

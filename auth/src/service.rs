@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::authenticate::Auth;
 use crate::caller::Caller;
 use crate::error::Result;
-use crate::scope::Scope;
+use crate::scope::{EVERYTHING, Scope};
 use crate::token::{Access, Claims, LIFETIME};
 
 /// How many bytes the entries of a token may take, and about how many each takes.
@@ -90,7 +90,9 @@ async fn granted(
             }
         }
         // Everybody may list what they may pull.
-        ("registry", _) if scope.name == "catalog" => access.actions.clone_from(&scope.actions),
+        ("registry", _) if scope.name == "catalog" && scope.asks_for_everything() => {
+            access.actions.push(EVERYTHING.to_owned());
+        }
         _ => {}
     }
     Ok(access)
@@ -99,3 +101,6 @@ async fn granted(
 fn text(access: &Access) -> String {
     format!("{}:{}:{}", access.kind, access.name, access.actions.join(","))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,10 @@
 //! Every step is a small transaction of its own, safe to run on any number of replicas and to cut
 //! off anywhere: what it did not finish is found again by the next round.
 
+mod forward;
 mod logins;
 mod objects;
+mod purge;
 mod sessions;
 pub mod syslog;
 
@@ -36,8 +38,17 @@ impl Worker {
         Ok(Self { db, blobs, clock, grace, db_epoch })
     }
 
-    /// Works every `interval` until it is told to stop.
+    /// Works until it is told to stop: audit events are forwarded, and purged where that was asked
+    /// for, at most a second later; everything else is done every `interval`.
     pub async fn run(self, interval: Duration, stop: CancellationToken) {
+        tokio::join!(
+            self.keep_cleaning(interval, &stop),
+            self.keep_forwarding(&stop),
+            self.keep_purging(&stop),
+        );
+    }
+
+    async fn keep_cleaning(&self, interval: Duration, stop: &CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
             if let Err(error) = self.round().await {
                 tracing::warn!(%error, "background work failed; the next round tries again");
@@ -45,7 +56,7 @@ impl Worker {
         }
     }
 
-    /// Does everything once.
+    /// Does once what is done every interval.
     pub async fn round(&self) -> Result<()> {
         let closed = self.close_expired_sessions().await?;
         let deleted = self.delete_objects().await?;

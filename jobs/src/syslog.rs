@@ -1,9 +1,9 @@
 //! Audit events, forwarded to a syslog collector (RFC 5424) over TCP or TLS.
 //!
-//! Syslog acknowledges nothing: what was sent shortly before a connection broke may be lost.
+//! Syslog acknowledges nothing: what was sent shortly before a connection broke may be lost, unless
+//! [`Forwarder::finish`] says that it was read.
 
 mod connection;
-mod endpoint;
 mod message;
 #[cfg(test)]
 mod tests;
@@ -15,11 +15,14 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use connection::Connection;
-pub use endpoint::{Endpoint, EndpointError};
 pub use message::Entry;
+pub use roadstead_auth::configuration::{Endpoint, EndpointError};
 
 /// How long opening a connection, its handshake included, and writing an entry may each take.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a reset may take to arrive behind the end of a connection.
+const AFTERMATH: Duration = Duration::from_millis(50);
 
 /// Why an entry was not forwarded.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +76,24 @@ impl Forwarder {
         Ok(())
     }
 
+    /// Closes the connection, and waits until the collector has closed it, too. Collectors do
+    /// that when they have read to the end; one that died with something unread resets the
+    /// connection instead. Success is therefore as near to an acknowledgement as syslog comes.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`], [`Error::Broken`] and [`Error::Closed`].
+    pub async fn finish(mut self) -> Result<(), Error> {
+        let mut connection = self.connection.take().ok_or(Error::Closed)?;
+        timeout(PATIENCE, read_to_end(&mut connection)).await.map_err(|_| Error::Timeout)??;
+        // Of a collector that closed before it had everything, the end may be seen first, and
+        // the reset of what it did not take a moment later.
+        tokio::time::sleep(AFTERMATH).await;
+        match connection.take_error().map_err(Error::Broken)? {
+            Some(error) => Err(Error::Broken(error)),
+            None => Ok(()),
+        }
+    }
+
     /// Closes the connection in an orderly way; what was sent before is on its way.
     pub async fn close(mut self) {
         if let Some(mut connection) = self.connection.take() {
@@ -89,6 +110,20 @@ impl Forwarder {
 pub async fn probe(endpoint: &Endpoint) -> Result<(), Error> {
     Forwarder::connect(endpoint).await?.close().await;
     Ok(())
+}
+
+async fn read_to_end(connection: &mut Connection) -> Result<(), Error> {
+    connection.shutdown().await.map_err(Error::Broken)?;
+    let mut unread = [0; 64];
+    loop {
+        match connection.read(&mut unread).await {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            // Some collectors end TLS without saying so; the TCP connection ended in order.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) => return Err(Error::Broken(error)),
+        }
+    }
 }
 
 async fn deliver(connection: &mut Connection, frame: &[u8]) -> Result<(), Error> {

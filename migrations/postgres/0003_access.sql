@@ -5,9 +5,10 @@
 ALTER TABLE principal ADD COLUMN deleted_at BIGINT;
 
 -- source is where the password is kept: db, ldap or oidc. directory_admin comes from a group of
--- the directory and is replaced at each login.
+-- the directory and is replaced at each login; directory_name is the name that the directory has.
 ALTER TABLE user_account ADD COLUMN source TEXT COLLATE "C" NOT NULL DEFAULT 'db';
 ALTER TABLE user_account ADD COLUMN directory_admin BOOLEAN NOT NULL DEFAULT FALSE;
+ALTER TABLE user_account ADD COLUMN directory_name TEXT COLLATE "C" NOT NULL DEFAULT '';
 
 -- Who a person is at their OpenID provider. The secret of their command line and the provider's
 -- refresh token are sealed. checked_at is when the provider knew the person last, 0 when it no

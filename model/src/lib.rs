@@ -5,6 +5,7 @@
 
 pub mod catalogue;
 mod clock;
+mod cron;
 mod digest;
 mod errors;
 mod id;
@@ -12,9 +13,11 @@ mod name;
 mod origin;
 mod pattern;
 mod permission;
+mod purge;
 mod reference;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use cron::{Repetition, RepetitionError};
 pub use digest::{Algorithm, Digest, DigestError};
 pub use errors::{ErrorBody, ErrorEntry, OciCode};
 pub use id::{
@@ -24,4 +27,5 @@ pub use name::{NameError, ProjectName, RepositoryName};
 pub use origin::Origin;
 pub use pattern::{Pattern, PatternError};
 pub use permission::{Action, Permission, Resource, RoleId};
+pub use purge::{PURGE_AUDIT_LOG, PurgeParameters};
 pub use reference::{Reference, ReferenceError, Tag};

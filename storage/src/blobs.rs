@@ -10,7 +10,7 @@ mod read;
 mod stage;
 
 pub use content_hash::ContentHash;
-pub use local::{Blobs, Found};
+pub use local::{Blobs, Found, Space};
 pub use read::BlobStream;
 pub use stage::Staged;
 

@@ -16,7 +16,9 @@ use serde_json::{Value, json};
 /// The client that is registered for `id_token`s signed with RS256. For the others it is this with
 /// `-PS384`, `-ES256`, `-ES384` or `-EdDSA` behind.
 pub const CLIENT_ID: &str = "roadstead";
-/// The secret of every client; it has characters that must be encoded in credentials.
+/// The client that has no secret.
+pub const PUBLIC_CLIENT_ID: &str = "roadstead-public";
+/// The secret of every other client; it has characters that must be encoded in credentials.
 pub const CLIENT_SECRET: &str = "Tests only: a+b%c/d=";
 
 /// How many pages a login may have.

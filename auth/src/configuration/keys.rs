@@ -35,6 +35,11 @@ impl Key {
     pub fn find(name: &str) -> Option<&'static Self> {
         KEYS.iter().find(|key| key.name == name)
     }
+
+    /// Whether its value is sealed and never given back.
+    pub fn is_secret(&self) -> bool {
+        self.kind == Kind::Password
+    }
 }
 
 const fn key(name: &'static str, kind: Kind, default: &'static str) -> Key {
@@ -67,6 +72,8 @@ pub const KEYS: &[Key] = &[
     key("ldap_uid", Kind::NonEmpty, "cn"),
     key("ldap_url", Kind::Text, ""),
     key("ldap_verify_cert", Kind::Switch, "true"),
+    // Ours: certificates in PEM that are trusted instead of the system's.
+    key("ldap_ca_certificate", Kind::Text, ""),
     key("project_creation_restriction", CREATORS, "everyone"),
     key("read_only", Kind::Switch, "false"),
     key("self_registration", Kind::Switch, "false"),
@@ -103,6 +110,8 @@ pub const KEYS: &[Key] = &[
     key("quota_per_project_enable", Kind::Switch, "true"),
     key("storage_per_project", Kind::Number(-1, 1 << 50), "-1"),
     key("audit_log_forward_endpoint", Kind::Text, ""),
+    // Ours: the authorities, in PEM, that the certificate of a collector with TLS may come from.
+    key("audit_log_forward_ca_certificate", Kind::Text, ""),
     key("skip_audit_log_database", Kind::Switch, "false"),
     key("session_timeout", POSITIVE, "60"),
     key("scanner_skip_update_pulltime", Kind::Switch, "false"),

@@ -115,7 +115,7 @@ async fn onboard(
         .map_err(|_| Error::Invalid("the body must be JSON with a username"))?;
     let cookie = cookie_value(&headers, &cookie_name(NEWCOMER_COOKIE, auth.https()));
     let origin = origin(&extensions);
-    let (principal, id_token) = auth.onboard(cookie, &body.username, &origin).await?;
+    let (principal, id_token) = auth.choose_name(cookie, &body.username, &origin).await?;
     let before = auth.leaving_caller(&headers, origin.clone()).await?;
     auth.end_session(&before).await?;
     let begun = auth.begin_session(&principal, &headers, &origin, Some(&id_token)).await?;

@@ -89,14 +89,16 @@ impl Dial {
 }
 
 /// TLS that trusts the certificates in `pem`, or else the system's.
-fn trusting(pem: Option<&str>) -> Result<Arc<ClientConfig>> {
-    const SETTING: &str = "the CA certificate of the directory";
+pub(super) fn trusting(pem: Option<&str>) -> Result<Arc<ClientConfig>> {
+    const SETTING: &str = "ldap_ca_certificate";
     let mut roots = RootCertStore::empty();
     if let Some(pem) = pem {
         for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+            // The errors would repeat parts of the text, which may be a key put in by mistake.
             let certificate =
-                certificate.map_err(|error| Error::setting(SETTING, error.to_string()))?;
-            roots.add(certificate).map_err(|error| Error::setting(SETTING, error.to_string()))?;
+                certificate.map_err(|_| Error::setting(SETTING, "is not readable as PEM"))?;
+            let added = roots.add(certificate);
+            added.map_err(|_| Error::setting(SETTING, "holds a certificate that is none"))?;
         }
         if roots.is_empty() {
             return Err(Error::setting(SETTING, "holds no certificate in PEM"));

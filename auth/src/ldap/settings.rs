@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ldap3::parse_filter;
 
+use super::connection::trusting;
+use super::dn::Name;
 use super::error::{Error, Result};
 
 /// How far below its base a search looks (RFC 4511, section 4.5.1.2). The numbers are those of
@@ -59,8 +61,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// `ldap_verify_cert`: whether the directory must prove who it is.
     pub verify_cert: bool,
-    /// Certificates in PEM, one of which must have issued the directory's, instead of the
-    /// system's. Harbor has no such setting.
+    /// `ldap_ca_certificate`: certificates in PEM, one of which must have issued the directory's,
+    /// instead of the system's. Harbor has no such setting.
     pub ca_certificate: Option<String>,
     /// `ldap_group_base_dn`: below which groups count; empty for `base_dn`.
     pub group_base_dn: String,
@@ -168,6 +170,37 @@ impl Address {
         let url = format!("{scheme}://{host}:{}", port.unwrap_or(usual));
         Ok(Self { security, url })
     }
+}
+
+/// Checks one setting, by Harbor's name for it, without the others; texts that are empty, and
+/// names that are none of the directory's, are all right.
+///
+/// # Errors
+/// [`Error::Setting`].
+pub fn check_setting(name: &str, text: &str) -> Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    match name {
+        "ldap_url" => Address::parse(text).map(drop),
+        "ldap_base_dn" => named("ldap_base_dn", text).map(drop),
+        "ldap_group_base_dn" => named("ldap_group_base_dn", text).map(drop),
+        "ldap_group_admin_dn" => named("ldap_group_admin_dn", text).map(drop),
+        "ldap_filter" => filter("ldap_filter", text).map(drop),
+        "ldap_group_search_filter" => filter("ldap_group_search_filter", text).map(drop),
+        "ldap_uid" => attribute("ldap_uid", text, "").map(drop),
+        "ldap_group_attribute_name" => attribute("ldap_group_attribute_name", text, "").map(drop),
+        "ldap_group_membership_attribute" => {
+            attribute("ldap_group_membership_attribute", text, "").map(drop)
+        }
+        "ldap_ca_certificate" => trusting(Some(text)).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// A DN of the settings.
+pub(super) fn named(setting: &'static str, dn: &str) -> Result<Name> {
+    Name::parse(dn).ok_or_else(|| Error::setting(setting, "is not a distinguished name (RFC 4514)"))
 }
 
 /// A filter of the settings (RFC 4515), in parentheses, or nothing. It is parsed by itself, so

@@ -10,8 +10,8 @@ use roadstead_storage::tables::principal::Principal;
 use roadstead_storage::tables::{oidc_account, oidc_newcomer};
 use serde::{Deserialize, Serialize};
 
+use super::failure;
 use super::people::Person;
-use super::{failure, is_oidc};
 use crate::authenticate::Auth;
 use crate::caller::Caller;
 use crate::error::{Error, Result};
@@ -62,7 +62,7 @@ pub(crate) enum Arrival {
 impl Auth {
     async fn require_oidc(&self) -> Result<()> {
         let message = "the authentication mode is not oidc_auth";
-        let right = is_oidc(&*self.configuration().await?);
+        let right = self.configuration().await?.is_oidc();
         if right { Ok(()) } else { Err(Error::Precondition(message)) }
     }
 
@@ -123,7 +123,7 @@ impl Auth {
                     "the OIDC provider does not say the claim that has the username: it is missing, \
                      empty, or an email address that was not verified",
                 ))?;
-                self.admit(name, &person, origin).await?
+                self.welcome(name, &person, origin).await?
             }
             None => return self.keep_newcomer(person, redirect).await,
         };
@@ -159,7 +159,7 @@ impl Auth {
     /// # Errors
     /// [`Error::Refused`] when nobody is choosing one with this cookie, [`Error::Invalid`] for a
     /// name that cannot be used, [`Error::Conflict`], [`Error::Precondition`].
-    pub(crate) async fn onboard(
+    pub(crate) async fn choose_name(
         &self,
         cookie: Option<&str>,
         name: &str,
@@ -176,7 +176,7 @@ impl Auth {
         let kept = oidc_newcomer::find(&mut self.db.read().await?, &hash, now).await?;
         let opened = self.secret.open(&kept.ok_or_else(nobody)?, &newcomer_context(&hash))?;
         let newcomer: Newcomer = serde_json::from_slice(&opened).map_err(|_| nobody())?;
-        let principal = self.admit(name, &newcomer.person, origin).await?;
+        let principal = self.welcome(name, &newcomer.person, origin).await?;
         let mut tx = self.db.begin().await?;
         oidc_newcomer::remove(&mut tx, &hash).await?;
         tx.commit().await?;
@@ -193,7 +193,7 @@ impl Auth {
             return Ok(None);
         };
         let home = self.address("/");
-        if !is_oidc(&*self.configuration().await?) {
+        if !self.configuration().await?.is_oidc() {
             return Ok(None);
         }
         let provider = match self.oidc_provider().await {

@@ -9,7 +9,7 @@ use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::user::{self, UserAccount};
 use roadstead_storage::tables::{oidc_account, secret};
 
-use super::{is_oidc, secret_context};
+use super::secret_context;
 use crate::authenticate::Auth;
 use crate::caller::Caller;
 use crate::error::{Error, Result};
@@ -75,7 +75,7 @@ impl Auth {
     /// [`Error::Precondition`] in another mode, [`Error::NotFound`] when the account is not of the
     /// provider, [`Error::Invalid`] when the chosen secret breaks the rule for passwords.
     pub async fn set_cli_secret(&self, by: &Caller, id: PrincipalId, chosen: &str) -> Result<()> {
-        if !is_oidc(&*self.configuration().await?) {
+        if !self.configuration().await?.is_oidc() {
             return Err(Error::Precondition("only people of an OIDC provider have a CLI secret"));
         }
         let (secret, kind) = match chosen {

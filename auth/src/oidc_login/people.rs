@@ -60,7 +60,7 @@ impl Auth {
     /// # Errors
     /// [`Error::Invalid`] for a name that cannot be used, [`Error::Conflict`] for one, or a mail
     /// address, that is somebody else's.
-    pub(super) async fn admit(
+    pub(super) async fn welcome(
         &self,
         name: &str,
         person: &Person,

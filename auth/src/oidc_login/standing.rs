@@ -8,7 +8,7 @@ use roadstead_storage::tables::oidc_account::{self, OidcAccount};
 use roadstead_storage::tables::session;
 use tokio::sync::Mutex;
 
-use super::{is_oidc, refresh_token_context};
+use super::refresh_token_context;
 use crate::authenticate::Auth;
 use crate::error::{Error, Result};
 use crate::oidc::{self, Login};
@@ -82,7 +82,7 @@ impl Auth {
         let Some(account) = account else {
             return Ok(());
         };
-        if !is_oidc(&*self.configuration().await?) {
+        if !self.configuration().await?.is_oidc() {
             return Err(Error::LoginEnded);
         }
         match Standing::of(&account, self.clock.now()) {

@@ -13,8 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::Error;
-use super::endpoint::Endpoint;
+use super::{Endpoint, Error};
 
 pub(super) enum Connection {
     Plain(TcpStream),
@@ -57,6 +56,16 @@ async fn system_roots() -> io::Result<RootCertStore> {
         return Err(io::Error::new(io::ErrorKind::NotFound, message));
     }
     Ok(roots)
+}
+
+impl Connection {
+    /// What went wrong with the socket since it was asked last.
+    pub(super) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        match self {
+            Self::Plain(stream) => stream.take_error(),
+            Self::Tls(stream) => stream.get_ref().0.take_error(),
+        }
+    }
 }
 
 impl fmt::Debug for Connection {

@@ -33,6 +33,8 @@ pub struct Entry<'a> {
     pub resource_type: &'a str,
     /// The thing's name.
     pub resource: &'a str,
+    /// More, for people; may be empty.
+    pub description: &'a str,
     /// Whether it went well.
     pub succeeded: bool,
 }
@@ -66,6 +68,7 @@ fn structured_data(entry: &Entry<'_>) -> String {
         ("operation", entry.operation),
         ("resource_type", entry.resource_type),
         ("resource", entry.resource),
+        ("description", entry.description),
         ("project_id", &project),
         ("address", entry.address),
         ("request_id", entry.request_id),

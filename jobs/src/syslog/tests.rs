@@ -24,6 +24,7 @@ const ENTRY: Entry<'static> = Entry {
     operation: "create",
     resource_type: "artifact",
     resource: "team/web:1",
+    description: "",
     succeeded: true,
 };
 
@@ -170,10 +171,9 @@ async fn a_name_cannot_pretend_to_be_another_entry() {
     let entry = Entry { actor: hostile, resource: "Grüße", operation: "a b\n", ..ENTRY };
     forwarder.send(&entry).await.unwrap();
     let long = "\\\u{fc}".repeat(5000);
-    forwarder
-        .send(&Entry { actor: &long, resource: &long, address: &long, ..ENTRY })
-        .await
-        .unwrap();
+    let entry = Entry { actor: &long, resource: &long, address: &long, ..ENTRY };
+    let entry = Entry { request_id: &long, description: &long, ..entry };
+    forwarder.send(&entry).await.unwrap();
     forwarder.send(&Entry { operation: "", resource_type: "", ..ENTRY }).await.unwrap();
     forwarder.close().await;
     let received = received.await.unwrap();
@@ -219,7 +219,7 @@ async fn entries_travel_encrypted_to_a_collector_that_is_who_it_says() {
     let mut forwarder = Forwarder::connect(&trusted).await.unwrap();
     forwarder.send(&ENTRY).await.unwrap();
     forwarder.send(&Entry { id: 8, ..ENTRY }).await.unwrap();
-    forwarder.close().await;
+    forwarder.finish().await.unwrap();
     let received = received.await.unwrap();
     assert_eq!(received.iter().map(|entry| entry.value("id")).collect::<Vec<_>>(), ["7", "8"]);
 

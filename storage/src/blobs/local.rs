@@ -34,6 +34,15 @@ pub struct Blobs {
     root: Arc<Path>,
 }
 
+/// How large a disk is, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// All of it.
+    pub total: u64,
+    /// What is left for this program.
+    pub free: u64,
+}
+
 /// A file found while walking the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -197,21 +206,27 @@ impl Blobs {
         .await
     }
 
-    /// Fails when fewer bytes than the reserve would be left after writing `bytes` more.
-    ///
-    /// # Errors
-    /// [`Error::Full`].
-    pub async fn require_space(&self, bytes: u64) -> Result<()> {
+    /// The size of the disk and what is free on it, in bytes.
+    pub async fn space(&self) -> Result<Space> {
         let root = self.root.clone();
         blocking(move || {
             let stat = rustix::fs::statvfs(&*root)
                 .map_err(|error| Error::io("ask for free space")(error.into()))?;
             let total = stat.f_blocks.saturating_mul(stat.f_frsize);
             let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-            let reserve = (total / RESERVE_DIVISOR).min(LARGEST_RESERVE);
-            if free < reserve.saturating_add(bytes) { Err(Error::Full("blobs")) } else { Ok(()) }
+            Ok(Space { total, free })
         })
         .await
+    }
+
+    /// Fails when fewer bytes than the reserve would be left after writing `bytes` more.
+    ///
+    /// # Errors
+    /// [`Error::Full`].
+    pub async fn require_space(&self, bytes: u64) -> Result<()> {
+        let Space { total, free } = self.space().await?;
+        let reserve = (total / RESERVE_DIVISOR).min(LARGEST_RESERVE);
+        if free < reserve.saturating_add(bytes) { Err(Error::Full("blobs")) } else { Ok(()) }
     }
 }
 

@@ -1,10 +1,17 @@
 //! The audit log: one row per change, in the transaction of the change, and one per refused
 //! attempt at one.
 
-use roadstead_model::{Origin, PrincipalId, ProjectId, Timestamp};
+use roadstead_model::{Origin, Permission, PrincipalId, ProjectId, Timestamp};
 
+use super::viewer::{HOLDS, Viewer};
 use crate::filter::Condition;
 use crate::{Conn, Query, Result, Tx};
+
+mod events;
+pub mod forward;
+pub mod purge;
+
+pub use events::EVENT_TYPES;
 
 /// Who did it.
 #[derive(Clone, Copy, Debug)]
@@ -148,26 +155,38 @@ fn entry(row: Row) -> Entry {
     }
 }
 
-/// Which part of the log somebody may read.
-#[derive(Clone, Debug)]
+/// Which part of the log somebody reads.
+#[derive(Clone, Copy, Debug)]
 pub enum Part {
     /// All of it.
     Everything,
-    /// What belongs to these projects.
-    Projects(Vec<ProjectId>),
+    /// What belongs to one project.
+    Project(ProjectId),
+    /// What belongs to the projects where the viewer has this permission.
+    Where(Viewer, Permission),
 }
 
 fn narrowed<'c>(
     conn: &'c mut Conn,
     select: &'static str,
-    part: &Part,
+    part: Part,
     conditions: &[Condition],
 ) -> Query<'c> {
     let query = conn.query(select);
     let query = match part {
         Part::Everything => query.push(" WHERE 1 = 1"),
-        Part::Projects(ids) => {
-            query.push(" WHERE a.project_id IN ").push_list(ids.iter().map(|id| id.0))
+        Part::Project(id) => query.push(" WHERE a.project_id = $1").bind(id.0),
+        Part::Where(viewer, permission) => {
+            let (everything, principal, via) = viewer.parameters();
+            query
+                .push(" WHERE a.project_id IN (SELECT p.id FROM project p WHERE ")
+                .push(HOLDS)
+                .push(")")
+                .bind(everything)
+                .bind(principal)
+                .bind(via)
+                .bind(permission.resource.name())
+                .bind(permission.action.name())
         }
     };
     query.narrowed(conditions)
@@ -176,7 +195,7 @@ fn narrowed<'c>(
 /// Events; `order` is (column, descending).
 pub async fn list(
     conn: &mut Conn,
-    part: &Part,
+    part: Part,
     conditions: &[Condition],
     order: &[(&'static str, bool)],
     limit: i64,
@@ -194,7 +213,7 @@ pub async fn list(
 }
 
 /// How many events [`list`] has.
-pub async fn count(conn: &mut Conn, part: &Part, conditions: &[Condition]) -> Result<i64> {
+pub async fn count(conn: &mut Conn, part: Part, conditions: &[Condition]) -> Result<i64> {
     let select = "SELECT COUNT(*) FROM audit_log a";
     let (count,) = narrowed(conn, select, part, conditions).fetch_one::<(i64,)>().await?;
     Ok(count)

@@ -84,6 +84,17 @@ pub async fn find(conn: &mut Conn, id: PrincipalId) -> Result<Option<Group>> {
     Ok(row.map(group))
 }
 
+/// The group of an LDAP directory with this distinguished name.
+pub async fn find_by_dn(conn: &mut Conn, ldap_dn: &str) -> Result<Option<Group>> {
+    let row: Option<Row> = conn
+        .query(SELECT)
+        .push(" JOIN principal p ON p.id = principal_id WHERE p.kind = 'group' AND p.name = $1")
+        .bind(principal_name(LDAP, "", ldap_dn))
+        .fetch_optional()
+        .await?;
+    Ok(row.map(group))
+}
+
 /// The groups with this name, of any kind.
 pub async fn find_named(conn: &mut Conn, name: &str) -> Result<Vec<Group>> {
     let rows: Vec<Row> = conn
@@ -152,6 +163,25 @@ pub async fn count(conn: &mut Conn, filter: Filter<'_>) -> Result<i64> {
     let select = "SELECT COUNT(*) FROM user_group";
     let (count,) = narrowed(conn, select, filter).fetch_one::<(i64,)>().await?;
     Ok(count)
+}
+
+/// The groups of one kind that a person is in, by id.
+pub async fn memberships(
+    conn: &mut Conn,
+    user: PrincipalId,
+    kind: i64,
+) -> Result<Vec<PrincipalId>> {
+    let rows: Vec<(i64,)> = conn
+        .query(
+            "SELECT m.group_id FROM group_member m
+             JOIN user_group g ON g.principal_id = m.group_id
+             WHERE m.user_id = $1 AND g.group_type = $2 ORDER BY m.group_id",
+        )
+        .bind(user.0)
+        .bind(kind)
+        .fetch_all()
+        .await?;
+    Ok(rows.into_iter().map(|(id,)| PrincipalId(id)).collect())
 }
 
 /// Puts a person into exactly these groups of a directory; groups of other kinds stay.

@@ -223,6 +223,41 @@ pub async fn set_directory_admin(tx: &mut Tx, id: PrincipalId, admin: bool) -> R
     Ok(())
 }
 
+/// The name that an account has in its directory; empty for accounts that are in none.
+pub async fn directory_name(conn: &mut Conn, id: PrincipalId) -> Result<String> {
+    let row: Option<(String,)> = conn
+        .query("SELECT directory_name FROM user_account WHERE principal_id = $1")
+        .bind(id.0)
+        .fetch_optional()
+        .await?;
+    Ok(row.map(|(name,)| name).unwrap_or_default())
+}
+
+/// Notes the name that an account has in its directory.
+pub async fn set_directory_name(tx: &mut Tx, id: PrincipalId, name: &str) -> Result<()> {
+    tx.query("UPDATE user_account SET directory_name = $1 WHERE principal_id = $2")
+        .bind(name)
+        .bind(id.0)
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// Whether the name of any account begins with `prefix`.
+pub async fn has_name_with(conn: &mut Conn, prefix: &str) -> Result<bool> {
+    let length = i64::try_from(prefix.chars().count()).unwrap_or(i64::MAX);
+    let found: Option<(i64,)> = conn
+        .query(
+            "SELECT p.id FROM principal p WHERE p.kind = 'user' AND p.deleted_at IS NULL
+                    AND SUBSTR(p.name, 1, CAST($1 AS INTEGER)) = $2 LIMIT 1",
+        )
+        .bind(length)
+        .bind(prefix)
+        .fetch_optional()
+        .await?;
+    Ok(found.is_some())
+}
+
 fn narrowed<'c>(
     conn: &'c mut Conn,
     select: &'static str,

@@ -64,6 +64,25 @@ macro_rules! may_pull {
     };
 }
 
+/// Whether a principal has a permission in the project `p` as a whole: the resource is `$4`, the
+/// action `$5`.
+macro_rules! holds {
+    ($id:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM role_binding b JOIN role_permission a ON a.role_id = b.role_id
+               WHERE b.principal_id IN ",
+            principals!($id),
+            " AND (b.project_id = p.id OR b.scope = 'all') AND b.pattern = ''
+               AND a.resource = $4 AND a.action = $5)"
+        )
+    };
+}
+
+/// The viewer has a permission in the project `p`. Binds `$1` to `$3`, the resource as `$4` and
+/// the action as `$5`; what the public set allows is left out.
+pub(super) const HOLDS: &str =
+    concat!("(($1 OR ", holds!("$2"), ") AND ($3 = 0 OR ", holds!("$3"), "))");
+
 /// The viewer sees the project `p`. Binds `$1` to `$3`.
 pub(super) const SEES_PROJECT: &str = concat!(
     "(p.public OR (($1 OR ",

@@ -1,4 +1,4 @@
-//! Where a collector listens.
+//! Where a collector of audit events listens.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 /// The longest name of a host (RFC 1035, 2.3.4).
 const LONGEST_HOST: usize = 255;
@@ -65,7 +65,8 @@ impl Endpoint {
         self.tls
     }
 
-    pub(super) fn authorities(&self) -> Option<Arc<RootCertStore>> {
+    /// Whose certificates are trusted; None for those that the system trusts.
+    pub fn authorities(&self) -> Option<Arc<RootCertStore>> {
         self.authorities.clone()
     }
 }
