@@ -96,6 +96,12 @@ impl Provider {
         assert_eq!(answer.expect("an answer").status(), 204, "setting {name}");
     }
 
+    /// Ends the provider: nobody answers at its address any more.
+    pub fn stop(&mut self) {
+        self.child.kill().expect("a signal is sent");
+        self.child.wait().expect("the process ends");
+    }
+
     /// Removes a user: logins and refreshes fail from now on.
     pub async fn block(&self, name: &str) {
         self.set_user(name, &Value::Null).await;

@@ -1,0 +1,165 @@
+//! A server whose people log in at a provider.
+
+use std::time::Duration;
+
+use roadstead_tests::oidc::{self, PUBLIC_CLIENT_ID, Provider};
+use roadstead_tests::{Server, Setup};
+use serde_json::{Value, json};
+use sqlx::SqlitePool;
+
+pub struct Site {
+    pub provider: Provider,
+    pub server: Server,
+    db: SqlitePool,
+}
+
+pub const MINUTE: i64 = 60 * 1_000_000;
+
+impl Site {
+    /// A server and a provider that know of each other.
+    pub async fn start(settings: &[(&str, &str)]) -> Self {
+        let site = Self::apart().await;
+        site.connect(settings).await;
+        site
+    }
+
+    /// A server in the mode `db_auth`, and a provider.
+    pub async fn apart() -> Self {
+        let server = Setup::new().start();
+        let provider = provider_of(&server);
+        let url = format!("sqlite:{}", server.data().join("roadstead.db").display());
+        let db = SqlitePool::connect(&url).await.unwrap();
+        Self { provider, server, db }
+    }
+
+    /// One more provider, which knows the server.
+    pub fn start_provider(&self) -> Provider {
+        provider_of(&self.server)
+    }
+
+    pub async fn connect(&self, settings: &[(&str, &str)]) {
+        let mut all = vec![
+            ("auth_mode", "oidc_auth"),
+            ("oidc_endpoint", self.provider.issuer()),
+            ("oidc_client_id", PUBLIC_CLIENT_ID),
+            ("oidc_scope", "openid,profile,email,offline_access"),
+            ("oidc_groups_claim", "groups"),
+            ("oidc_extra_redirect_parms", r#"{"prompt":"consent"}"#),
+        ];
+        all.extend_from_slice(settings);
+        self.configure(&all).await;
+    }
+
+    /// Changes the configuration, and waits until it is in effect.
+    pub async fn configure(&self, settings: &[(&str, &str)]) {
+        for (key, value) in settings {
+            sqlx::query(
+                "INSERT INTO setting (name, value) VALUES ('config.' || $1, $2)
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            )
+            .bind(key)
+            .bind(value)
+            .execute(&self.db)
+            .await
+            .unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(2100)).await;
+    }
+
+    /// Runs a statement on the database, with one text; returns how many rows it changed.
+    pub async fn execute(&self, statement: &'static str, text: &str) -> u64 {
+        sqlx::query(statement).bind(text).execute(&self.db).await.unwrap().rows_affected()
+    }
+
+    /// The number that a query with one text answers.
+    pub async fn number(&self, query: &'static str, text: &str) -> i64 {
+        sqlx::query_scalar(query).bind(text).fetch_one(&self.db).await.unwrap()
+    }
+
+    pub async fn id(&self, name: &str) -> i64 {
+        self.number("SELECT id FROM principal WHERE kind = 'user' AND name = $1", name).await
+    }
+
+    /// Lets the provider's last word about a person be so many minutes old.
+    pub async fn age(&self, name: &str, minutes: i64) {
+        let changed = sqlx::query(
+            "UPDATE oidc_account SET checked_at = checked_at - $1, ask_again_at = 0
+             WHERE principal_id = (SELECT id FROM principal WHERE kind = 'user' AND name = $2)",
+        )
+        .bind(minutes * MINUTE)
+        .bind(name)
+        .execute(&self.db)
+        .await
+        .unwrap();
+        assert_eq!(changed.rows_affected(), 1);
+    }
+
+    /// A private project with an image, in which the group is a developer. The group is the
+    /// provider's and must be there.
+    pub async fn project_of_group(&self, project: &str, group: &str) {
+        self.server.admin().create_project(project, false).await;
+        let repository = format!("{project}/app");
+        self.server.admin().push_image(&repository, "v1", b"a layer").await;
+        let bound = sqlx::query(
+            "INSERT INTO role_binding (principal_id, role_id, scope, project_id, created_at,
+                                       updated_at)
+             SELECT g.principal_id, 2, 'project', p.id, 0, 0 FROM user_group g, project p
+             WHERE g.group_name = $1 AND g.group_type = 3 AND p.name = $2",
+        )
+        .bind(group)
+        .bind(project)
+        .execute(&self.db)
+        .await
+        .unwrap();
+        assert_eq!(bound.rows_affected(), 1);
+    }
+
+    /// Sets the claims of a person at the provider, who is called the same everywhere.
+    pub async fn person(&self, name: &str, groups: &[&str]) {
+        let claims = json!({
+            "preferred_username": name, "email": format!("{name}@example.com"),
+            "email_verified": true, "name": format!("{name} the person"), "groups": groups,
+        });
+        self.provider.set_user(name, &claims).await;
+    }
+
+    /// Gives a person a CLI secret of the administrator's choice.
+    pub async fn cli_secret(&self, name: &str, secret: &str) {
+        let path = format!("/api/v2.0/users/{}/cli_secret", self.id(name).await);
+        let request = self.server.admin().send("PUT", &path).json(&json!({"secret": secret}));
+        assert_eq!(request.send().await.unwrap().status(), 200);
+    }
+
+    /// The status of pulling a project's image with a name and a secret, as docker does: with a
+    /// token.
+    pub async fn pull(&self, name: &str, secret: &str, project: &str) -> u16 {
+        match self.token(name, secret, project).await {
+            Ok(token) => self.pull_with(&token, project).await,
+            Err(status) => status,
+        }
+    }
+
+    pub async fn token(&self, name: &str, secret: &str, project: &str) -> Result<String, u16> {
+        let path =
+            format!("/service/token?service=harbor-registry&scope=repository:{project}/app:pull");
+        let answer = self.server.person(name, secret).get(&path).await;
+        match answer.status().as_u16() {
+            200 => Ok(answer.json::<Value>().await.unwrap()["token"].as_str().unwrap().to_owned()),
+            status => Err(status),
+        }
+    }
+
+    pub async fn pull_with(&self, token: &str, project: &str) -> u16 {
+        let path = format!("/v2/{project}/app/manifests/v1");
+        let request = self.server.nobody().send("GET", &path).bearer_auth(token);
+        request.send().await.unwrap().status().as_u16()
+    }
+}
+
+fn provider_of(server: &Server) -> Provider {
+    Provider::start(&oidc::Setup {
+        redirect_uris: vec![server.url("/c/oidc/callback")],
+        post_logout_redirect_uris: vec![server.url("/")],
+        claims_in_id_token: false,
+    })
+}
