@@ -30,7 +30,7 @@ test: tools check ## Everything: checks, unit tests, and the built binary under 
 	$(CARGO) test --workspace --locked --no-fail-fast
 
 # What needs nothing but the binary.
-QUICK = access conformance crash holding hostile house keys memory oidc sessions start
+QUICK = access configurations conformance crash holding hostile house keys memory oidc sessions start
 
 test-quick: ## Without clients and root, with fewer crashes and smaller blobs
 	$(CARGO) build --locked

@@ -5,6 +5,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use roadstead_auth::{Error as AuthError, Refusal};
 use roadstead_model::ErrorBody;
+use roadstead_registry::Error as RegistryError;
 use roadstead_storage::Error as StorageError;
 
 /// An answer that refuses: a status, Harbor's code for it, and a message for people.
@@ -125,6 +126,22 @@ impl From<AuthError> for Failure {
 impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Self {
         internal(&error)
+    }
+}
+
+impl From<RegistryError> for Failure {
+    fn from(error: RegistryError) -> Self {
+        match error {
+            RegistryError::NameUnknown(_) | RegistryError::ProjectUnknown(_) => {
+                Self::not_found(error.to_string())
+            }
+            RegistryError::ImmutableDeletion(_)
+            | RegistryError::ProjectNotEmpty
+            | RegistryError::PushedMeanwhile(_) => Self::precondition(error.to_string()),
+            RegistryError::Auth(error) => error.into(),
+            RegistryError::Storage(error) => error.into(),
+            other => internal(&other),
+        }
     }
 }
 

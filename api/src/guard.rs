@@ -10,8 +10,11 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use percent_encoding::percent_decode_str;
 use roadstead_auth::{CSRF_HEADER, Caller, Refusal};
-use roadstead_model::{Action, Origin, Permission, PrincipalId, ProjectId, Resource};
+use roadstead_model::{
+    Action, NameError, Origin, Permission, PrincipalId, ProjectId, RepositoryName, Resource,
+};
 use roadstead_storage::Conn;
 use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::project::{self, Project};
@@ -37,6 +40,9 @@ pub enum Access {
     System(Permission),
     /// A permission in the project that the path names.
     Project(Permission),
+    /// A permission on the repository that `{project_name}` and `{repository_name}` name, which
+    /// may not exist.
+    Repository(Permission),
     /// An action on robots where the one that `{robot_id}` names belongs.
     Robot(Action),
 }
@@ -72,9 +78,9 @@ impl Routes {
     }
 
     /// Registers a handler. It runs only for callers who have what `access` says, and finds the
-    /// [`Caller`], and for [`Access::Project`] the [`Project`], for [`Access::Robot`] the
-    /// [`Robot`](robot::Robot), among the request's extensions. What it takes and gives is added
-    /// to the description that is returned.
+    /// [`Caller`], and for [`Access::Project`] the [`Project`], for [`Access::Repository`] that and
+    /// the [`RepositoryName`], for [`Access::Robot`] the [`Robot`](robot::Robot), among the
+    /// request's extensions. What it takes and gives is added to the description that is returned.
     pub(crate) fn add<H, T>(
         &mut self,
         method: &Method,
@@ -115,7 +121,10 @@ impl Routes {
         let served = axum::routing::get(async move || axum::Json(&*document).into_response());
         let mut router = Router::new().route(&format!("{BASE}/openapi.json"), served);
         for (path, methods) in self.paths {
-            router = router.route(&path, methods.fallback(wrong_method));
+            let methods = methods.fallback(wrong_method);
+            // Clients write some paths with a slash at the end, and some without.
+            let other = path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned);
+            router = router.route(&path, methods.clone()).route(&other, methods);
         }
         let router = router
             .route(&format!("{BASE}/{{*rest}}"), axum::routing::any(nothing_here))
@@ -221,8 +230,35 @@ async fn admit(
                 request.extensions_mut().insert(project);
             }))
         }
+        Access::Repository(permission) => {
+            let (project, name) = (parameter("project_name"), parameter("repository_name"));
+            admit_to_repository(conn, caller, permission, project, name, request).await
+        }
         Access::Robot(action) => admit_to_robot(conn, caller, action, parameters, request).await,
     }
+}
+
+/// A role may be limited to some repositories of a project, so the name is known here.
+async fn admit_to_repository(
+    conn: &mut Conn,
+    caller: &Caller,
+    permission: Permission,
+    project: &str,
+    escaped: &str,
+    request: &mut Request,
+) -> Result<Result<(), Refusal>, Failure> {
+    // Slashes come escaped twice, because proxies resolve one of the two.
+    let below = percent_decode_str(escaped).decode_utf8_lossy();
+    let name: RepositoryName = format!("{project}/{below}")
+        .parse()
+        .map_err(|error: NameError| Failure::bad_request(format!("repository_name: {error}")))?;
+    let Some(project) = project::find(conn, project).await? else {
+        return unknown_project(caller, project);
+    };
+    let allowed = caller.require_in_repository(conn, &project, &name, permission).await?;
+    request.extensions_mut().insert(project);
+    request.extensions_mut().insert(name);
+    Ok(allowed)
 }
 
 async fn admit_to_robot(
@@ -232,8 +268,7 @@ async fn admit_to_robot(
     parameters: &HashMap<String, String>,
     request: &mut Request,
 ) -> Result<Result<(), Refusal>, Failure> {
-    let id = parameters.get("robot_id").and_then(|id| id.parse().ok());
-    let id = id.ok_or_else(|| Failure::unprocessable("robot_id must be a whole number"))?;
+    let id = number(parameters, "robot_id")?;
     if let Err(refusal) = caller.require_login() {
         return Ok(Err(refusal));
     }
@@ -251,6 +286,21 @@ async fn admit_to_robot(
     Ok(admitted)
 }
 
+/// Refuses what a handler decided itself, as the guard does.
+pub(crate) async fn refuse(
+    api: &Api,
+    caller: &Caller,
+    method: &Method,
+    path: &str,
+    refusal: Refusal,
+) -> Failure {
+    let noted = match refusal {
+        Refusal::Denied => note_refusal(api, caller, method, path).await,
+        _ => Ok(()),
+    };
+    noted.err().unwrap_or_else(|| Failure::refused(refusal))
+}
+
 /// Every refused attempt at something privileged leaves a row.
 async fn note_refusal(
     api: &Api,
@@ -265,9 +315,17 @@ async fn note_refusal(
     Ok(tx.commit().await?)
 }
 
-/// The project, if the caller has the permission in it. One that does not exist is 404 to system
-/// administrators only; others learn nothing.
-async fn permitted_project(
+/// A project that does not exist is 404 to system administrators only; others learn nothing.
+fn unknown_project<T>(caller: &Caller, key: &str) -> Result<Result<T, Refusal>, Failure> {
+    if caller.is_sysadmin() && caller.is_person() {
+        Err(Failure::not_found(format!("project {key} not found")))
+    } else {
+        Ok(Err(caller.refusal()))
+    }
+}
+
+/// The project, if the caller has the permission in it.
+pub(crate) async fn permitted_project(
     conn: &mut Conn,
     caller: &Caller,
     permission: Permission,
@@ -275,11 +333,7 @@ async fn permitted_project(
     by_name: bool,
 ) -> Result<Result<Project, Refusal>, Failure> {
     let Some(found) = find_project(conn, key, by_name).await? else {
-        return if caller.is_sysadmin() && caller.is_person() {
-            Err(Failure::not_found(format!("project {key} not found")))
-        } else {
-            Ok(Err(caller.refusal()))
-        };
+        return unknown_project(caller, key);
     };
     let allowed = caller.require_in_project(conn, &found, permission).await?;
     Ok(allowed.map(|()| found))
@@ -296,6 +350,12 @@ pub(crate) async fn find_project(
         Some(id) => project::find_by_id(conn, ProjectId(id)).await?,
         None => project::find(conn, key).await?,
     })
+}
+
+/// A parameter of the path that is a number.
+pub(crate) fn number(parameters: &HashMap<String, String>, name: &str) -> Result<i64, Failure> {
+    let number = parameters.get(name).and_then(|text| text.parse().ok());
+    number.ok_or_else(|| Failure::unprocessable(format!("{name} must be a whole number")))
 }
 
 /// Harbor's idea of true in queries and headers; everything else is false.

@@ -6,14 +6,23 @@
 mod audit_logs;
 mod body;
 mod cli_secret;
+mod configurations;
 mod failure;
 mod filter;
 mod guard;
+mod immutable_rules;
+mod ldap;
+mod members;
 mod oidc;
 mod openapi;
 mod page;
+mod project_metadata;
 mod projects;
 mod purge;
+mod quotas;
+mod repositories;
+mod search;
+mod statistics;
 mod system;
 mod users;
 
@@ -22,7 +31,8 @@ use std::sync::Arc;
 use axum::Router;
 use roadstead_auth::Auth;
 use roadstead_model::Clock;
-use roadstead_storage::Db;
+use roadstead_registry::Registry;
+use roadstead_storage::{Blobs, Db};
 
 pub use guard::{Access, RouteEntry};
 
@@ -31,34 +41,50 @@ const BASE: &str = "/api/v2.0";
 
 /// What registers the routes of each resource.
 const RESOURCES: &[fn(&mut guard::Routes)] = &[
-    projects::register,
-    users::register,
-    cli_secret::register,
-    oidc::register,
     audit_logs::register,
+    cli_secret::register,
+    configurations::register,
+    immutable_rules::register,
+    ldap::register,
+    members::register,
+    oidc::register,
+    project_metadata::register,
+    projects::register,
     purge::register,
+    quotas::register,
+    repositories::register,
+    search::register,
+    statistics::register,
     system::register,
+    users::register,
 ];
 
-/// What the handlers work with.
+/// What the API stands on.
 #[derive(Clone)]
-pub(crate) struct Api {
-    db: Db,
-    auth: Auth,
-    clock: Arc<dyn Clock>,
+pub struct Parts {
+    /// The database.
+    pub db: Db,
+    /// Who is calling.
+    pub auth: Auth,
+    /// The content of projects.
+    pub registry: Registry,
+    /// Where the bytes of blobs are.
+    pub blobs: Blobs,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
     /// The address that clients reach the server at, as configured.
-    external_url: Arc<str>,
+    pub external_url: Arc<str>,
+    /// The certificate, in PEM, that clients must trust to reach the server, where it is none that
+    /// systems trust anyway.
+    pub ca: Option<Arc<str>>,
 }
+
+/// What the handlers work with.
+pub(crate) type Api = Parts;
 
 /// The routes of the API, and a list of them with what each requires. `Origin` is expected among
 /// the request's extensions.
-pub fn routes(
-    db: Db,
-    auth: Auth,
-    clock: Arc<dyn Clock>,
-    external_url: &str,
-) -> (Router, Vec<RouteEntry>) {
-    let api = Api { db, auth, clock, external_url: external_url.into() };
+pub fn routes(api: Parts) -> (Router, Vec<RouteEntry>) {
     let mut routes = guard::Routes::new(api);
     for register in RESOURCES {
         register(&mut routes);
@@ -86,6 +112,7 @@ impl Api {
 mod tests {
     use roadstead_auth::SecretKey;
     use roadstead_model::SystemClock;
+    use roadstead_registry::Limits;
 
     use super::*;
 
@@ -96,10 +123,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("test.db").display());
         let db = Db::open(&url, 1).await.unwrap();
+        let blobs = Blobs::open(directory.path().join("blobs")).await.unwrap();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (secret, url) = (SecretKey::generate().unwrap(), "http://localhost");
         let auth = Auth::new(db.clone(), &secret, clock.clone(), url).await.unwrap();
-        let (_, entries) = routes(db, auth, clock, url);
+        let registry = Registry::new(db.clone(), blobs.clone(), clock.clone(), Limits::default());
+        let registry = registry.await.unwrap();
+        let external_url = url.into();
+        let (_, entries) =
+            routes(Parts { db, auth, registry, blobs, clock, external_url, ca: None });
         let made = openapi_json(&entries).unwrap();
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
         if std::env::var_os("ROADSTEAD_UPDATE").is_some() {

@@ -234,6 +234,7 @@ impl std::fmt::Display for Access {
             Self::SelfOr(permission) => write!(f, "self or system {permission}"),
             Self::System(permission) => write!(f, "system {permission}"),
             Self::Project(permission) => write!(f, "project {permission}"),
+            Self::Repository(permission) => write!(f, "repository {permission}"),
             Self::Robot(action) => write!(f, "robot:{action} where the robot belongs"),
         }
     }

@@ -109,7 +109,7 @@ impl Caller {
 
     /// What the caller's roles allow with a resource of a project, or, with a name below it, of
     /// one of its repositories. A registry token is not looked at.
-    async fn rights(
+    pub(crate) async fn rights(
         &self,
         conn: &mut Conn,
         project: ProjectId,
@@ -201,6 +201,26 @@ impl Caller {
         for holder in holders.into_iter().flatten() {
             let allowed = bound(conn, holder, None, permission.resource, None).await?;
             if !allowed.contains(&permission.action) {
+                return Ok(Err(Refusal::Denied));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Requires that the caller may make projects, as far as that is a question of rights: people
+    /// may, robots of the system and personal tokens when they were given `project:create`.
+    ///
+    /// # Errors
+    /// The outer error is trouble with the database, the inner one the refusal.
+    pub async fn require_making_projects(&self, conn: &mut Conn) -> Result<Result<(), Refusal>> {
+        let id = match self.require_login() {
+            Ok(id) => id,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let holders = [self.is_robot().then_some(id), self.personal_token()];
+        for holder in holders.into_iter().flatten() {
+            let allowed = bound(conn, holder, None, Resource::Project, None).await?;
+            if !allowed.contains(&Action::Create) {
                 return Ok(Err(Refusal::Denied));
             }
         }

@@ -15,6 +15,7 @@ use roadstead_storage::{Conn, Db};
 
 use crate::caller::Caller;
 use crate::configuration::{Configuration, Store};
+use crate::directory::{BELIEVED, Directories};
 use crate::error::{Error, Result};
 use crate::oidc_login::Logins;
 use crate::passwords::Passwords;
@@ -35,6 +36,7 @@ pub struct Auth {
     pub(crate) configuration: Arc<Store>,
     /// The OpenID provider.
     pub(crate) oidc: Arc<Logins>,
+    pub(crate) directories: Arc<Directories>,
     /// The address that browsers reach the server at.
     pub(crate) external_url: Arc<str>,
 }
@@ -68,6 +70,7 @@ impl Auth {
             keys,
             configuration,
             oidc: Arc::default(),
+            directories: Arc::default(),
             external_url: external_url.into(),
         })
     }
@@ -126,24 +129,38 @@ impl Auth {
         if let Some(account) = self.oidc_account(&configuration, name).await? {
             return self.cli_secret_caller(prefix, account, password, origin).await;
         }
-        let principal = self.person(&configuration, name, password, &origin).await?;
+        let principal = self.person(&configuration, name, password, &origin, false).await?;
         Ok(Caller::principal(principal, prefix, origin))
     }
 
-    /// Verifies a person's name, or mail address, and password.
+    /// Verifies a person's name, or mail address, and password. Where a directory knows the
+    /// passwords, accounts that have one here use that, and everybody else the directory's; it is
+    /// asked even about a password that is remembered when the login is to be `anew`.
     pub(crate) async fn person(
         &self,
         configuration: &Configuration,
         name: &str,
         password: &str,
         origin: &Origin,
+        anew: bool,
     ) -> Result<Principal> {
-        let account = find_account(&mut self.db.read().await?, name).await?;
+        let mut conn = self.db.read().await?;
+        let account = if configuration.is_ldap() {
+            // Not by mail address: whose it is says the directory, where anybody may have it.
+            let account = user::find(&mut conn, name).await?;
+            if account.as_ref().is_none_or(|account| account.source == Source::Ldap) {
+                drop(conn);
+                return self.directory_login(configuration, name, password, origin, anew).await;
+            }
+            account
+        } else {
+            find_account(&mut conn, name).await?
+        };
+        drop(conn);
         let stored = account
             .as_ref()
             .filter(|account| account.source == Source::Db)
             .map(|account| account.password_hash.as_str());
-        let _ = configuration;
         self.check_password(name, account.as_ref(), stored, password, origin).await?;
         let principal = account.map(|account| account.principal);
         principal.filter(|p| p.works(self.clock.now())).ok_or(Error::BadCredentials)
@@ -253,10 +270,12 @@ impl Auth {
             return Err(Error::BadCredentials);
         };
         self.require_provider(owner.id).await?;
-        self.note_use(&secret).await?;
         // The provider may have said something new of the owner.
         let owner = self.current_principal(owner.id, owner.epoch).await?;
         let owner = owner.ok_or(Error::BadCredentials)?;
+        let owner = self.looked_up_again(owner, &origin, BELIEVED).await?;
+        let owner = owner.ok_or(Error::BadCredentials)?;
+        self.note_use(&secret).await?;
         let mut caller = Caller::principal(owner, prefix, origin).through(via);
         caller.secret = Some(secret.id);
         Ok(caller)

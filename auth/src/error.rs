@@ -25,15 +25,15 @@ pub enum Error {
     /// The caller may not do this.
     #[error("{0}")]
     Denied(&'static str),
+    /// Something else must be done first.
+    #[error("{0}")]
+    Precondition(&'static str),
     /// There is no such thing.
     #[error("{0} not found")]
     NotFound(&'static str),
     /// The directory or the provider that knows the password does not answer as it should.
     #[error("{0}")]
     Directory(String),
-    /// Something else must be set up first.
-    #[error("{0}")]
-    Precondition(&'static str),
     /// The name or the mail address is taken.
     #[error("{0}")]
     Conflict(&'static str),

@@ -124,7 +124,11 @@ impl Directory {
             return Ok(None);
         }
         let connection = self.connect().await?;
-        let Some((username, entry)) = self.entry(&connection, name).await? else {
+        let found = self.entry(&connection, name).await?;
+        // Directories take many spellings for one name. With those that only they know, guesses
+        // at one password could not be counted as such.
+        let found = found.filter(|(username, _)| is_same(username, name));
+        let Some((username, entry)) = found else {
             return self.refuse_nobody(password).await;
         };
         if !self.is_password(&entry.dn, password).await? {
@@ -260,8 +264,13 @@ fn is_usable(name: &str) -> bool {
 
 /// Whether two names are the same to a directory (`caseIgnoreMatch`, RFC 4517 section 4.2.11).
 fn is_same(one: &str, other: &str) -> bool {
-    let fold = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-    fold(one) == fold(other)
+    folded(one) == folded(other)
+}
+
+/// A name without what makes no difference to a directory: the case of its letters, and spaces
+/// but single ones between words.
+pub(crate) fn folded(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 /// The value that `name` was looked up by. Of several it is the one that is the same name: whoever

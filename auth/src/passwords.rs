@@ -20,10 +20,10 @@ use threads::Threads;
 
 /// How long a verified password is remembered. A changed password does not wait for it: the
 /// stored hash is part of what is remembered.
-const REMEMBERED: Duration = Duration::from_secs(30);
+pub(crate) const REMEMBERED: Duration = Duration::from_secs(30);
 /// How long it is known that a password was right, so that guessing by others does not keep out
 /// who uses it.
-const FAMILIAR: Duration = Duration::from_hours(1);
+pub(crate) const FAMILIAR: Duration = Duration::from_hours(1);
 /// How many are remembered at most.
 const MOST_REMEMBERED: usize = 10_000;
 /// How many logins may wait for their turn.
@@ -152,7 +152,7 @@ impl Passwords {
     }
 
     /// What is remembered of a password: useless without this process's key.
-    fn trace(&self, stored: &str, password: &str) -> [u8; 32] {
+    pub(crate) fn trace(&self, stored: &str, password: &str) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(stored.as_bytes());
         context.update(&[0]);

@@ -57,6 +57,8 @@ impl Auth {
         self.require_provider(found.principal).await?;
         let principal = self.current_principal(found.principal, found.epoch).await?;
         let principal = principal.ok_or(Error::InvalidToken)?;
+        let principal = self.looked_up_again(principal, &origin, Duration::ZERO).await?;
+        let principal = principal.ok_or(Error::InvalidToken)?;
         let prefix = self.configuration().await?.robot_prefix().to_owned();
         let mut caller = Caller::principal(principal, &prefix, origin);
         if let Some(id) = found.personal_token {

@@ -14,6 +14,7 @@ use roadstead_storage::tables::session::{self, Session};
 
 use crate::authenticate::Auth;
 use crate::caller::Caller;
+use crate::directory::BELIEVED;
 use crate::error::{Error, Result};
 
 /// Harbor's name of the cookie; where https allows it, with the prefix that binds it to the host.
@@ -147,31 +148,44 @@ impl Auth {
         let Some(found) = self.session_of(headers).await? else {
             return Ok(Caller::anonymous(origin));
         };
+        let Some(principal) = self.still_known(&found, &origin).await? else {
+            return Ok(Caller::anonymous(origin));
+        };
+        if headers.get(NO_RENEWAL).is_none_or(|value| value != "true") {
+            self.renew_session(&found).await?;
+        }
+        Ok(holder(principal, found, origin))
+    }
+
+    /// Whose session it is, if the directory or the provider still knows them.
+    async fn still_known(&self, found: &Session, origin: &Origin) -> Result<Option<Principal>> {
         if found.id_token.is_some() {
             match self.require_provider(found.principal).await {
-                Err(Error::LoginEnded) => return Ok(Caller::anonymous(origin)),
+                Err(Error::LoginEnded) => return Ok(None),
                 known => known?,
             }
         }
-        let caller = self.holder(&found, origin).await?;
-        let renews = headers.get(NO_RENEWAL).is_none_or(|value| value != "true");
-        if renews && caller.session().is_some() {
-            self.renew_session(&found).await?;
+        match self.current_principal(found.principal, found.epoch).await? {
+            Some(principal) => self.looked_up_again(principal, origin, BELIEVED).await,
+            None => Ok(None),
         }
-        Ok(caller)
     }
 
-    /// As [`Self::session_caller`], for somebody who logs out: nothing is asked of a provider, and
-    /// nothing renewed.
+    /// As [`Self::session_caller`], for somebody who logs out: no directory and no provider is
+    /// asked, and nothing renewed.
     pub(crate) async fn leaving_caller(
         &self,
         headers: &HeaderMap,
         origin: Origin,
     ) -> Result<Caller> {
-        match self.session_of(headers).await? {
-            Some(found) => self.holder(&found, origin).await,
-            None => Ok(Caller::anonymous(origin)),
-        }
+        let Some(found) = self.session_of(headers).await? else {
+            return Ok(Caller::anonymous(origin));
+        };
+        let principal = self.current_principal(found.principal, found.epoch).await?;
+        Ok(match principal {
+            Some(principal) => holder(principal, found, origin),
+            None => Caller::anonymous(origin),
+        })
     }
 
     async fn session_of(&self, headers: &HeaderMap) -> Result<Option<Session>> {
@@ -180,15 +194,6 @@ impl Auth {
         };
         let now = self.clock.now();
         Ok(session::find(&mut self.db.read().await?, &cookie.hash(), now).await?)
-    }
-
-    async fn holder(&self, found: &Session, origin: Origin) -> Result<Caller> {
-        let Some(principal) = self.current_principal(found.principal, found.epoch).await? else {
-            return Ok(Caller::anonymous(origin));
-        };
-        let mut caller = Caller::principal(principal, "", origin);
-        caller.session = Some(found.hash.clone());
-        Ok(caller)
     }
 
     /// Moves the end of a session on; not at every request, each of which would be a write.
@@ -233,6 +238,12 @@ impl Auth {
         audit::record(&mut tx, by.actor(), event, now).await?;
         Ok(tx.commit().await?)
     }
+}
+
+fn holder(principal: Principal, found: Session, origin: Origin) -> Caller {
+    let mut caller = Caller::principal(principal, "", origin);
+    caller.session = Some(found.hash);
+    caller
 }
 
 /// What binds a sealed token to its row.

@@ -191,6 +191,8 @@ CREATE TABLE cve_allowlist (
     updated_at BIGINT NOT NULL
 );
 
+ALTER TABLE repository ADD COLUMN description TEXT COLLATE "C" NOT NULL DEFAULT '';
+
 ALTER TABLE project_usage ADD COLUMN updated_at BIGINT NOT NULL DEFAULT 0;
 
 -- pending rows are still to be forwarded.

@@ -191,6 +191,8 @@ CREATE TABLE cve_allowlist (
     updated_at INTEGER NOT NULL
 ) STRICT;
 
+ALTER TABLE repository ADD COLUMN description TEXT NOT NULL DEFAULT '';
+
 ALTER TABLE project_usage ADD COLUMN updated_at INTEGER NOT NULL DEFAULT 0;
 
 -- pending rows are still to be forwarded.

@@ -73,6 +73,15 @@ pub enum Error {
     /// The tag, or one of the manifest, is immutable.
     #[error("the tag {0} is configured as immutable, cannot be deleted")]
     ImmutableDeletion(String),
+    /// The project holds content.
+    #[error("the project contains repositories, can not be deleted")]
+    ProjectNotEmpty,
+    /// The project is gone.
+    #[error("project unknown: {0}")]
+    ProjectUnknown(String),
+    /// Something was pushed while the place that it was pushed to was being deleted.
+    #[error("something was pushed to {0} just now; try again")]
+    PushedMeanwhile(String),
     /// The manifest is part of an index.
     #[error("the manifest is referenced by the index {0}; delete that first")]
     ManifestHeld(String),

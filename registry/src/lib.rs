@@ -13,9 +13,11 @@ mod limits;
 mod list;
 mod manifest;
 mod mount;
+mod project;
 mod pull;
 mod push;
 mod referrers;
+mod repository;
 mod sessions;
 mod upload;
 

@@ -75,9 +75,9 @@ enum KeysCommand {
     Rotate,
     /// Seal the database's secrets again, after another secret key was put first.
     ///
-    /// Give every server both keys, the new one first, as ROADSTEAD_SECRET_KEY="new,old" (or on
+    /// Give every server both keys, the new one first, as `ROADSTEAD_SECRET_KEY=new,old` (or on
     /// two lines of the file secret-key), run this, and take the old one away. With several
-    /// servers, give them "old,new" first: each must open what another seals.
+    /// servers, give them `old,new` first: each must open what another seals.
     #[command(after_help = "Example:\n  ROADSTEAD_SECRET_KEY=\"$NEW,$OLD\" roadstead keys reseal")]
     Reseal,
 }

@@ -33,6 +33,7 @@ struct Parts {
     auth: Auth,
     registry: Registry,
     clock: Arc<dyn Clock>,
+    ca: Option<Arc<str>>,
 }
 
 /// Runs the server until it is told to stop.
@@ -100,7 +101,12 @@ async fn open(config: &Config, data_dir: &DataDir) -> anyhow::Result<Parts> {
     let auth = Auth::new(db.clone(), &secret, clock.clone(), &config.url()).await?;
     let registry =
         Registry::new(db.clone(), blobs.clone(), clock.clone(), config.limits.clone()).await?;
-    Ok(Parts { db, blobs, auth, registry, clock })
+    if !config.overwrite_json.is_empty() {
+        let fixed = auth.fix_configuration(&config.overwrite_json).await;
+        fixed.context("ROADSTEAD_CONFIG_OVERWRITE_JSON")?;
+    }
+    let ca = config.ca_cert.as_deref().map(tls::public_certificate).transpose()?;
+    Ok(Parts { db, blobs, auth, registry, clock, ca })
 }
 
 /// The configured key, the one that was generated before, or a new one.
@@ -154,7 +160,15 @@ fn random_password() -> anyhow::Result<String> {
 }
 
 fn router(config: &Config, parts: Parts, metrics: Arc<Metrics>) -> Router {
-    let (api, _) = roadstead_api::routes(parts.db, parts.auth.clone(), parts.clock, &config.url());
+    let (api, _) = roadstead_api::routes(roadstead_api::Parts {
+        db: parts.db,
+        auth: parts.auth.clone(),
+        registry: parts.registry.clone(),
+        blobs: parts.blobs,
+        clock: parts.clock,
+        external_url: config.url().into(),
+        ca: parts.ca,
+    });
     Router::new()
         .merge(roadstead_registry::http::routes(parts.registry, parts.auth.clone(), config.https()))
         .merge(roadstead_auth::http::routes(parts.auth))

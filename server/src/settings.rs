@@ -41,6 +41,11 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "32 bytes in base64 that seal secrets in the database (while it is exchanged: the new one, \
          a comma, the old one); generated when empty",
     ),
+    secret(
+        "config_overwrite_json",
+        "a JSON object of configuration keys, stored at every start; the API then changes none",
+    ),
+    setting("ca_cert", "", "a file in PEM that clients must trust; they get it from the API"),
     setting("tls_cert", "", "a file with the certificate chain in PEM; https when set"),
     setting("tls_key", "", "a file with the private key in PEM"),
     setting("log", "info", "error, warn, info, debug, trace, or a filter as of tracing"),

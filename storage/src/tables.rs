@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod binding;
 pub mod blob;
+pub mod cve_allowlist;
 pub mod execution;
 pub mod gc_queue;
 pub mod group;
@@ -19,6 +20,7 @@ pub mod oidc_newcomer;
 pub mod personal_token;
 pub mod principal;
 pub mod project;
+pub mod project_metadata;
 pub mod referrer;
 pub mod refresh_token;
 pub mod repository;

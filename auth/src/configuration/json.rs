@@ -59,7 +59,10 @@ mod tests {
         let found = from_json(object.as_object().unwrap()).unwrap();
         let mut pairs: Vec<_> = found.iter().map(|(key, text)| (key.name, text.as_str())).collect();
         pairs.sort_unstable();
-        assert_eq!(pairs, [("ldap_timeout", "7"), ("ldap_url", "ldap://dir"), ("read_only", "true")]);
+        assert_eq!(
+            pairs,
+            [("ldap_timeout", "7"), ("ldap_url", "ldap://dir"), ("read_only", "true")]
+        );
         let mut configuration = Configuration::default();
         for (key, text) in found {
             configuration.set(key.name, text);

@@ -28,9 +28,8 @@ pub(super) fn checked(key: &'static Key, value: &str) -> Result<String> {
     }
     match key.kind {
         Kind::Password => Ok(value.to_owned()),
-        Kind::Text => text(key, value.trim()),
         Kind::NonEmpty if value.trim().is_empty() => refuse(key, "must not be empty"),
-        Kind::NonEmpty => text(key, value.trim()),
+        Kind::Text | Kind::NonEmpty => text(key, value.trim()),
         Kind::Switch if ["true", "false"].contains(&value) => Ok(value.to_owned()),
         Kind::Switch => refuse(key, "must be true or false"),
         Kind::Number(least, most) => number(key, value, least, most),
@@ -67,12 +66,10 @@ fn choice(key: &'static Key, value: &str, choices: &[&str]) -> Result<String> {
 /// Texts that mean something to this program must be understood by it.
 fn text(key: &'static Key, value: &str) -> Result<String> {
     match key.name {
-        "audit_log_forward_endpoint" if !value.is_empty() => {
-            match value.parse::<Endpoint>() {
-                Ok(_) => Ok(value.to_owned()),
-                Err(error) => refuse(key, format_args!("is no endpoint: {error}")),
-            }
-        }
+        "audit_log_forward_endpoint" if !value.is_empty() => match value.parse::<Endpoint>() {
+            Ok(_) => Ok(value.to_owned()),
+            Err(error) => refuse(key, format_args!("is no endpoint: {error}")),
+        },
         "disabled_audit_log_event_types" => {
             let types = value.split(',').map(str::trim).filter(|kind| !kind.is_empty());
             Ok(types.collect::<Vec<_>>().join(","))
@@ -104,9 +101,7 @@ pub(super) fn check_together(after: &Configuration) -> Result<()> {
         ));
     }
     if after.is_on("skip_audit_log_database") && is_empty("audit_log_forward_endpoint") {
-        return Err(Error::Invalid(
-            "skip_audit_log_database needs an audit_log_forward_endpoint",
-        ));
+        return Err(Error::Invalid("skip_audit_log_database needs an audit_log_forward_endpoint"));
     }
     Ok(())
 }
@@ -137,7 +132,11 @@ mod tests {
             ("ldap_uid", "uid ", "uid"),
             ("ldap_url", " ldaps://dir ", "ldaps://dir"),
             ("ldap_url", "", ""),
-            ("disabled_audit_log_event_types", " pull_artifact, ,login_user,", "pull_artifact,login_user"),
+            (
+                "disabled_audit_log_event_types",
+                " pull_artifact, ,login_user,",
+                "pull_artifact,login_user",
+            ),
             ("oidc_extra_redirect_parms", "", "{}"),
             ("oidc_extra_redirect_parms", r#"{"a":"b"}"#, r#"{"a":"b"}"#),
             ("ldap_search_password", " kept ", " kept "),

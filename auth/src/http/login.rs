@@ -106,7 +106,7 @@ async fn log_in(
     if let Some(location) = auth.oidc_login_location(&configuration, &name).await? {
         return Ok(elsewhere(&location));
     }
-    let principal = auth.person(&configuration, &name, &password, &origin).await?;
+    let principal = auth.person(&configuration, &name, &password, &origin, true).await?;
     let before = auth.leaving_caller(&headers, origin.clone()).await?;
     auth.end_session(&before).await?;
     let cookie = auth.begin_session(&principal, &headers, &origin, None).await?;

@@ -139,7 +139,9 @@ impl From<Error> for Failure {
         let (status, code) = match &error {
             Error::BlobUnknown(_) => (S::NOT_FOUND, OciCode::BlobUnknown),
             Error::ManifestUnknown(_) => (S::NOT_FOUND, OciCode::ManifestUnknown),
-            Error::NameUnknown(_) => (S::NOT_FOUND, OciCode::NameUnknown),
+            Error::NameUnknown(_) | Error::ProjectUnknown(_) => {
+                (S::NOT_FOUND, OciCode::NameUnknown)
+            }
             Error::UploadUnknown => (S::NOT_FOUND, OciCode::BlobUploadUnknown),
             Error::UploadInvalid(_) => (S::BAD_REQUEST, OciCode::BlobUploadInvalid),
             Error::DigestMismatch { .. } => (S::BAD_REQUEST, OciCode::DigestInvalid),
@@ -148,9 +150,10 @@ impl From<Error> for Failure {
             Error::ManifestTooLarge(_) => (S::PAYLOAD_TOO_LARGE, OciCode::ManifestInvalid),
             Error::TooManyTags(_) => (S::URI_TOO_LONG, OciCode::TagInvalid),
             Error::Precondition(_) => (S::PRECONDITION_FAILED, OciCode::Denied),
-            Error::Immutable(_) | Error::ImmutableDeletion(_) => {
-                (S::PRECONDITION_FAILED, OciCode::Precondition)
-            }
+            Error::Immutable(_)
+            | Error::ImmutableDeletion(_)
+            | Error::ProjectNotEmpty
+            | Error::PushedMeanwhile(_) => (S::PRECONDITION_FAILED, OciCode::Precondition),
             Error::ManifestHeld(_) | Error::BlobHeld(_) => {
                 let held = Self::new(S::METHOD_NOT_ALLOWED, OciCode::Denied, error.to_string());
                 return held.with(ALLOW, HeaderValue::from_static("GET, HEAD"));

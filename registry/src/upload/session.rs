@@ -72,7 +72,7 @@ impl Registry {
     }
 
     /// Marks a key whose row goes away in this transaction for deletion.
-    pub(super) async fn bury(&self, tx: &mut Tx, key: &ObjectKey) -> Result<()> {
+    pub(crate) async fn bury(&self, tx: &mut Tx, key: &ObjectKey) -> Result<()> {
         let not_before = self.clock.now().after(self.limits.grace);
         Ok(tombstone::insert(tx, key, not_before, &self.db_epoch).await?)
     }

@@ -1,5 +1,7 @@
 //! Bindings: which principal has which role where.
 
+use std::collections::HashMap;
+
 use roadstead_model::{
     Action, Pattern, PrincipalId, ProjectId, RepositoryId, Resource, RoleId, Timestamp,
 };
@@ -253,6 +255,31 @@ pub async fn reaches(conn: &mut Conn, principal: PrincipalId, project: ProjectId
         .fetch_optional()
         .await?;
     Ok(row.is_some())
+}
+
+/// The ids of the roles that a principal and its groups have in each project, whatever they are
+/// limited to.
+pub async fn roles_by_project(
+    conn: &mut Conn,
+    principal: PrincipalId,
+) -> Result<HashMap<ProjectId, Vec<RoleId>>> {
+    let rows: Vec<(i64, i64)> = conn
+        .query(
+            "SELECT DISTINCT b.project_id, b.role_id FROM role_binding b
+             JOIN role o ON o.id = b.role_id
+             WHERE b.scope = 'project' AND o.kind <> 'private'
+               AND b.principal_id IN (SELECT CAST($1 AS BIGINT) UNION ALL
+                    SELECT group_id FROM group_member WHERE user_id = $1)
+             ORDER BY b.project_id, b.role_id",
+        )
+        .bind(principal.0)
+        .fetch_all()
+        .await?;
+    let mut roles: HashMap<ProjectId, Vec<RoleId>> = HashMap::new();
+    for (project, role) in rows {
+        roles.entry(ProjectId(project)).or_default().push(RoleId(role));
+    }
+    Ok(roles)
 }
 
 /// The ids of the roles that a principal and its groups have in a project, whatever they are

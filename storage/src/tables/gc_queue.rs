@@ -62,3 +62,22 @@ pub async fn manifest(
         .await?;
     Ok(())
 }
+
+/// The blobs of a repository that is about to go, in place of what was queued of it.
+pub async fn repository(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    not_before: Timestamp,
+) -> Result<()> {
+    tx.query("DELETE FROM gc_queue WHERE repo_id = $1").bind(repository.0).execute().await?;
+    tx.query(ENQUEUE)
+        .push(
+            " SELECT 'blob', blob_id, 0, $1 FROM repo_blob WHERE repo_id = $2
+              ON CONFLICT DO NOTHING",
+        )
+        .bind(not_before.0)
+        .bind(repository.0)
+        .execute()
+        .await?;
+    Ok(())
+}

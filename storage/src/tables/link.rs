@@ -161,6 +161,43 @@ async fn uncount_in(tx: &mut Tx, project: ProjectId, blob: BlobId) -> Result<()>
     Ok(())
 }
 
+/// How many ids one statement names.
+const BATCH: usize = 500;
+
+/// Removes every link of a repository, whose manifests must be gone.
+pub async fn remove_all_in(
+    tx: &mut Tx,
+    project: ProjectId,
+    repository: RepositoryId,
+) -> Result<()> {
+    let linked: Vec<(i64,)> = tx
+        .query("DELETE FROM repo_blob WHERE repo_id = $1 RETURNING blob_id")
+        .bind(repository.0)
+        .fetch_all()
+        .await?;
+    for batch in linked.chunks(BATCH) {
+        let gone: Vec<(i64,)> = tx
+            .query(
+                "DELETE FROM project_blob WHERE project_id = $1
+                   AND NOT EXISTS (SELECT 1 FROM repo_blob l JOIN repository r ON r.id = l.repo_id
+                                   WHERE l.blob_id = project_blob.blob_id AND r.project_id = $1)
+                   AND blob_id IN ",
+            )
+            .bind(project.0)
+            .push_list(batch.iter().map(|(id,)| *id))
+            .push(" RETURNING blob_id")
+            .fetch_all()
+            .await?;
+        let (bytes,): (i64,) = tx
+            .query("SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM blob WHERE id IN ")
+            .push_list(gone.into_iter().map(|(id,)| id))
+            .fetch_one()
+            .await?;
+        usage::add(tx, project, -bytes).await?;
+    }
+    Ok(())
+}
+
 /// A blob of a repository, as a manifest needs to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Linked {

@@ -162,6 +162,24 @@ pub async fn remove(tx: &mut Tx, id: ManifestId) -> Result<bool> {
     Ok(tx.query("DELETE FROM manifest WHERE id = $1").bind(id.0).execute().await? == 1)
 }
 
+/// Removes every manifest of a repository and what it holds; their tags must be gone. Returns
+/// how many bytes they had.
+pub async fn remove_all_in(tx: &mut Tx, repository: RepositoryId) -> Result<i64> {
+    tx.query(
+        "DELETE FROM manifest_child
+         WHERE parent_id IN (SELECT id FROM manifest WHERE repo_id = $1)",
+    )
+    .bind(repository.0)
+    .execute()
+    .await?;
+    let sizes: Vec<(i64,)> = tx
+        .query("DELETE FROM manifest WHERE repo_id = $1 RETURNING size")
+        .bind(repository.0)
+        .fetch_all()
+        .await?;
+    Ok(sizes.into_iter().map(|(size,)| size).sum())
+}
+
 /// A manifest with everything that its row claims, for whoever walks them all.
 #[derive(Clone, Debug)]
 pub struct Claim {

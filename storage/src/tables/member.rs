@@ -100,6 +100,21 @@ pub async fn count_by_role(conn: &mut Conn, project: ProjectId) -> Result<Vec<(R
     Ok(rows.into_iter().map(|(role, count)| (RoleId(role), count)).collect())
 }
 
+/// Whether nobody but this member administers the whole project.
+pub async fn is_last_admin(conn: &mut Conn, project: ProjectId, id: i64) -> Result<bool> {
+    let rows: Vec<(i64,)> = conn
+        .query(
+            "SELECT b.id FROM role_binding b JOIN principal p ON p.id = b.principal_id
+             WHERE b.project_id = $1 AND b.role_id = $2 AND b.pattern = ''
+               AND p.kind IN ('user', 'group') LIMIT 2",
+        )
+        .bind(project.0)
+        .bind(RoleId::PROJECT_ADMIN.0)
+        .fetch_all()
+        .await?;
+    Ok(rows == [(id,)])
+}
+
 /// A member of the project.
 pub async fn find(conn: &mut Conn, project: ProjectId, id: i64) -> Result<Option<Member>> {
     let row: Option<Row> =

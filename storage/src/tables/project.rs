@@ -5,7 +5,7 @@ use roadstead_model::{
 };
 
 use super::binding::{self, Scope};
-use super::viewer::{SEES_PROJECT, Viewer};
+use super::viewer::{SEES_PROJECT, SEES_REPOSITORY, Viewer};
 use crate::filter::Condition;
 use crate::filter::containing;
 use crate::{Conn, Result, Tx};
@@ -251,16 +251,17 @@ pub async fn remove(tx: &mut Tx, id: ProjectId) -> Result<bool> {
 }
 
 /// How many projects, and repositories with content, there are: (public projects, public
-/// repositories, private projects, private repositories), as far as the viewer sees them.
+/// repositories, private projects, private repositories), as far as the viewer may pull from them.
 pub async fn statistics(conn: &mut Conn, viewer: Viewer) -> Result<(i64, i64, i64, i64)> {
     let (everything, principal, via) = viewer.parameters();
     let rows: Vec<(bool, i64, i64)> = conn
         .query(
             "SELECT p.public, COUNT(*), CAST(COALESCE(SUM((SELECT COUNT(*) FROM repository r
                  WHERE r.project_id = p.id
-                   AND EXISTS (SELECT 1 FROM manifest m WHERE m.repo_id = r.id))), 0) AS BIGINT)
-             FROM project p WHERE ",
+                   AND EXISTS (SELECT 1 FROM manifest m WHERE m.repo_id = r.id) AND ",
         )
+        .push(SEES_REPOSITORY)
+        .push(")), 0) AS BIGINT) FROM project p WHERE ")
         .push(SEES_PROJECT)
         .push(" GROUP BY p.public")
         .bind(everything)

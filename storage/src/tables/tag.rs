@@ -95,6 +95,21 @@ pub async fn remove_all_of(tx: &mut Tx, manifest: ManifestId) -> Result<Option<S
     Ok(left.map(|(name,)| name))
 }
 
+/// Removes every tag of a repository; the name of one that is immutable, if there is one. The
+/// transaction must not be committed then.
+pub async fn remove_all_in(tx: &mut Tx, repository: RepositoryId) -> Result<Option<String>> {
+    tx.query("DELETE FROM tag WHERE repo_id = $1 AND NOT immutable")
+        .bind(repository.0)
+        .execute()
+        .await?;
+    let left: Option<(String,)> = tx
+        .query("SELECT name FROM tag WHERE repo_id = $1 ORDER BY name LIMIT 1")
+        .bind(repository.0)
+        .fetch_optional()
+        .await?;
+    Ok(left.map(|(name,)| name))
+}
+
 /// Names of tags in byte order, after `last`; all of them without a limit.
 pub async fn list(
     conn: &mut Conn,

@@ -141,6 +141,17 @@ pub async fn remove(tx: &mut Tx, id: UploadId, owner: Owner) -> Result<bool> {
     Ok(removed == 1)
 }
 
+/// Closes every session of a repository and returns their keys, which must go elsewhere in the
+/// same transaction.
+pub async fn remove_all_in(tx: &mut Tx, repository: RepositoryId) -> Result<Vec<ObjectKey>> {
+    let rows: Vec<(String,)> = tx
+        .query("DELETE FROM upload WHERE repo_id = $1 RETURNING okey")
+        .bind(repository.0)
+        .fetch_all()
+        .await?;
+    rows.into_iter().map(|(key,)| Ok(key.parse()?)).collect()
+}
+
 /// Closes up to `limit` sessions that have expired and returns their keys.
 pub async fn remove_expired(tx: &mut Tx, now: Timestamp, limit: i64) -> Result<Vec<ObjectKey>> {
     let rows: Vec<(String,)> = tx

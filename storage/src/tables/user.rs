@@ -134,6 +134,13 @@ pub async fn find_by_id(conn: &mut Conn, id: PrincipalId) -> Result<Option<UserA
     row.map(account).transpose()
 }
 
+/// The administrator with the lowest id, who was there first; None when no account is one.
+pub async fn first_sysadmin(conn: &mut Conn) -> Result<Option<UserAccount>> {
+    let row: Option<Row> =
+        conn.query(SELECT).push(" AND u.sysadmin ORDER BY p.id LIMIT 1").fetch_optional().await?;
+    row.map(account).transpose()
+}
+
 /// Makes an account.
 ///
 /// # Errors

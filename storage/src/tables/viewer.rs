@@ -49,16 +49,17 @@ macro_rules! reaches_project {
     };
 }
 
-/// Whether a principal may pull from the repository `r` of the project `p`.
-macro_rules! may_pull {
-    ($id:literal) => {
+/// Whether a principal may do one of some things with the repository `r` of the project `p`.
+macro_rules! may {
+    ($actions:literal, $id:literal) => {
         concat!(
             "EXISTS (SELECT 1 FROM role_binding b JOIN role_permission a ON a.role_id = b.role_id
                WHERE b.principal_id IN ",
             principals!($id),
             " AND (b.project_id = p.id OR b.scope = 'all')
-               AND a.resource = 'repository' AND a.action = 'pull'
-               AND (b.pattern = '' OR EXISTS (SELECT 1 FROM bound_repository k
+               AND a.resource = 'repository' AND a.action IN ",
+            $actions,
+            " AND (b.pattern = '' OR EXISTS (SELECT 1 FROM bound_repository k
                     WHERE k.binding_id = b.id AND k.repo_id = r.id)))"
         )
     };
@@ -92,6 +93,131 @@ pub(super) const SEES_PROJECT: &str = concat!(
     ")))"
 );
 
+/// The viewer may do one of some things with the repository `r`. Binds `$1` to `$3`.
+macro_rules! viewer_may {
+    ($actions:literal) => {
+        concat!(
+            "(p.public OR (($1 OR ",
+            may!($actions, "$2"),
+            ") AND ($3 = 0 OR ",
+            may!($actions, "$3"),
+            ")))"
+        )
+    };
+}
+
 /// The viewer may pull from the repository `r` of the project `p`. Binds `$1` to `$3`.
-pub(super) const SEES_REPOSITORY: &str =
-    concat!("(p.public OR (($1 OR ", may_pull!("$2"), ") AND ($3 = 0 OR ", may_pull!("$3"), ")))");
+pub(super) const SEES_REPOSITORY: &str = viewer_may!("('pull')");
+
+/// The viewer may know of the repository `r` of the project `p`. Binds `$1` to `$3`.
+pub(super) const LISTS_REPOSITORY: &str = viewer_may!("('list', 'pull')");
+
+#[cfg(test)]
+mod tests {
+    use roadstead_model::{Algorithm, Digest, ProjectId, RoleId, Timestamp};
+
+    use super::*;
+    use crate::tables::binding::{self, Scope};
+    use crate::tables::manifest::{self, NewManifest};
+    use crate::tables::principal::{self, Kind};
+    use crate::tables::{project, repository};
+    use crate::{Db, Tx};
+
+    const NOW: Timestamp = Timestamp(1);
+    const DEVELOPER: RoleId = RoleId(2);
+    const NAMES: [&str; 5] =
+        ["team/base/os", "team/base/lang/go", "team/web", "other/base/os", "other/web"];
+
+    async fn push(tx: &mut Tx, project: ProjectId, name: &str) {
+        let name = name.parse().unwrap();
+        let id = repository::ensure(tx, project, &name, NOW).await.unwrap();
+        let bytes = name.as_str().as_bytes();
+        let new = NewManifest {
+            digest: &Digest::of(Algorithm::Sha256, bytes),
+            media_type: "application/vnd.oci.image.manifest.v1+json",
+            is_index: false,
+            bytes,
+            depth: 0,
+            subject: None,
+            artifact_type: None,
+            annotations: None,
+        };
+        manifest::insert(tx, id, new, NOW).await.unwrap();
+    }
+
+    /// Two private projects of somebody else, with half of the repositories there before the
+    /// binding and half after it; and a developer who is limited to `pattern` of `team`.
+    async fn limited_to(pattern: &str) -> (tempfile::TempDir, Db, Viewer) {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("test.db").display());
+        let db = Db::open(&url, 2).await.unwrap();
+        let mut tx = db.begin().await.unwrap();
+        let owner = principal::insert(&mut tx, Kind::User, "owner", NOW).await.unwrap();
+        let developer = principal::insert(&mut tx, Kind::User, "developer", NOW).await.unwrap();
+        let mut projects = Vec::new();
+        for name in ["team", "other"] {
+            let name = name.parse().unwrap();
+            projects.push(project::insert(&mut tx, &name, owner, false, -1, NOW).await.unwrap());
+        }
+        let project_of = |name: &str| projects[usize::from(name.starts_with("other"))];
+        for name in &NAMES[..1] {
+            push(&mut tx, project_of(name), name).await;
+        }
+        let scope = Scope::Project(projects[0]);
+        binding::insert(&mut tx, developer, DEVELOPER, scope, pattern, NOW).await.unwrap();
+        for name in &NAMES[1..] {
+            push(&mut tx, project_of(name), name).await;
+        }
+        tx.commit().await.unwrap();
+        let viewer = Viewer { everything: false, principal: Some(developer), via: None };
+        (directory, db, viewer)
+    }
+
+    /// What lists, the search and the catalog show, which must be the same.
+    async fn shown(db: &Db, viewer: Viewer) -> Vec<String> {
+        let mut conn = db.read().await.unwrap();
+        let catalog = repository::catalog(&mut conn, viewer, "", 100).await.unwrap();
+        let filter = repository::Filter { order: &[("r.name", false)], ..Default::default() };
+        let listed = repository::list(&mut conn, viewer, filter, 100, 0).await.unwrap();
+        let names: Vec<String> = listed.into_iter().map(|found| found.name).collect();
+        assert_eq!(names, catalog);
+        let count = repository::count(&mut conn, viewer, filter).await.unwrap();
+        assert_eq!(usize::try_from(count), Ok(catalog.len()));
+        let (.., private) = project::statistics(&mut conn, viewer).await.unwrap();
+        assert_eq!(private, count);
+        let searched = repository::Filter { name: "base", ..filter };
+        let found = repository::list(&mut conn, viewer, searched, 100, 0).await.unwrap();
+        let found: Vec<String> = found.into_iter().map(|found| found.name).collect();
+        let expected: Vec<String> =
+            catalog.iter().filter(|name| name.contains("base")).cloned().collect();
+        assert_eq!(found, expected);
+        catalog
+    }
+
+    #[tokio::test]
+    async fn a_role_for_some_repositories_shows_exactly_those() {
+        for (pattern, expected) in [
+            ("", &["team/base/lang/go", "team/base/os", "team/web"][..]),
+            ("base/**", &["team/base/lang/go", "team/base/os"]),
+            ("base/*", &["team/base/os"]),
+            ("{web,base/os}", &["team/base/os", "team/web"]),
+            ("nothing", &[]),
+        ] {
+            let (_directory, db, viewer) = limited_to(pattern).await;
+            assert_eq!(shown(&db, viewer).await, expected, "{pattern}");
+            let mut conn = db.read().await.unwrap();
+            let filter = project::Filter { order: &[("p.name", false)], ..Default::default() };
+            let projects = project::list(&mut conn, viewer, filter, 10, 0).await.unwrap();
+            let names: Vec<&str> = projects.iter().map(|found| found.name.as_str()).collect();
+            assert_eq!(names, ["team"], "{pattern}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_sees_nothing_of_private_projects() {
+        let (_directory, db, _) = limited_to("").await;
+        let nobody = Viewer { everything: false, principal: None, via: None };
+        assert!(shown(&db, nobody).await.is_empty());
+        assert_eq!(shown(&db, Viewer::EVERYTHING).await.len(), NAMES.len());
+    }
+}
