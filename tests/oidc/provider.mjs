@@ -43,14 +43,6 @@ function client(alg) {
   };
 }
 
-// `roadstead-public` has no secret.
-const { client_secret: _, ...nameless } = client('RS256');
-const publicClient = {
-  ...nameless,
-  client_id: 'roadstead-public',
-  token_endpoint_auth_method: 'none',
-};
-
 async function findAccount(_context, id) {
   const claims = users.get(id);
   return claims && { accountId: id, claims: async () => ({ ...claims, sub: id }) };
@@ -71,7 +63,7 @@ const server = createServer();
 server.listen(0, '127.0.0.1', () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
   const provider = new Provider(issuer, {
-    clients: [...keys.map((key) => client(key.alg)), publicClient],
+    clients: keys.map((key) => client(key.alg)),
     jwks: { keys },
     cookies: { keys: ['a key of these tests'] },
     features: {

@@ -16,9 +16,7 @@ use serde_json::{Value, json};
 /// The client that is registered for `id_token`s signed with RS256. For the others it is this with
 /// `-PS384`, `-ES256`, `-ES384` or `-EdDSA` behind.
 pub const CLIENT_ID: &str = "roadstead";
-/// The client that has no secret.
-pub const PUBLIC_CLIENT_ID: &str = "roadstead-public";
-/// The secret of every other client; it has characters that must be encoded in credentials.
+/// The secret of every client; it has characters that must be encoded in credentials.
 pub const CLIENT_SECRET: &str = "Tests only: a+b%c/d=";
 
 /// How many pages a login may have.
@@ -94,12 +92,6 @@ impl Provider {
         let url = format!("{}/control/users/{name}", self.issuer);
         let answer = self.client.put(url).body(claims.to_string()).send().await;
         assert_eq!(answer.expect("an answer").status(), 204, "setting {name}");
-    }
-
-    /// Ends the provider: nobody answers at its address any more.
-    pub fn stop(&mut self) {
-        self.child.kill().expect("a signal is sent");
-        self.child.wait().expect("the process ends");
     }
 
     /// Removes a user: logins and refreshes fail from now on.

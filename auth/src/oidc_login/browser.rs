@@ -216,7 +216,7 @@ impl Auth {
 
     /// What else the person uses works on for an hour, and then wants a login.
     async fn revoke_refresh_token(&self, id: PrincipalId, provider: &Provider) -> Result<()> {
-        let _turn = self.oidc.turns.of(id).lock().await;
+        let _turn = self.oidc.turns.take(id).await;
         let account = oidc_account::find(&mut self.db.read().await?, id).await?;
         let account = account.filter(|it| it.issuer == provider.settings().endpoint);
         let account = account.filter(|it| it.refresh_token.is_some());

@@ -1,12 +1,15 @@
 //! Whether the provider still knows a person: asked with the refresh token of their last login,
 //! when what they come with is used, so that who is removed there is gone here.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use roadstead_model::{PrincipalId, Timestamp};
 use roadstead_storage::tables::oidc_account::{self, OidcAccount};
 use roadstead_storage::tables::session;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+use tokio::time::timeout;
 
 use super::refresh_token_context;
 use crate::authenticate::Auth;
@@ -21,22 +24,31 @@ const LAST_WORD_COUNTS: Duration = Duration::from_hours(1);
 const ASKING: Duration = Duration::from_mins(2);
 /// How long the provider is left alone after it did not answer.
 const PAUSE: Duration = Duration::from_secs(30);
-/// People share so many turns in asking.
-const TURNS: usize = 64;
+/// How long one waits for the answer to somebody else's question about the same person.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// With more turns than this, those that nobody has any more are forgotten.
+const MANY_TURNS: usize = 1000;
 
-/// Who of this process may ask about a person; the others wait for the answer.
-pub(super) struct Turns([Mutex<()>; TURNS]);
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self(std::array::from_fn(|_| Mutex::default()))
-    }
-}
+/// Who of this process asks about a person; the others wait for the answer.
+#[derive(Default)]
+pub(super) struct Turns(Mutex<HashMap<PrincipalId, Weak<Turn<()>>>>);
 
 impl Turns {
-    pub(super) fn of(&self, id: PrincipalId) -> &Mutex<()> {
-        let turn = usize::try_from(id.0.unsigned_abs() % TURNS as u64).unwrap_or_default();
-        &self.0[turn]
+    /// Waits until nobody else asks about the person; none when that takes too long.
+    pub(super) async fn take(&self, id: PrincipalId) -> Option<OwnedMutexGuard<()>> {
+        let turn = {
+            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if turns.len() > MANY_TURNS {
+                turns.retain(|_, turn| turn.strong_count() > 0);
+            }
+            let known = turns.get(&id).and_then(Weak::upgrade);
+            known.unwrap_or_else(|| {
+                let turn = Arc::new(Turn::new(()));
+                turns.insert(id, Arc::downgrade(&turn));
+                turn
+            })
+        };
+        timeout(PATIENCE, turn.lock_owned()).await.ok()
     }
 }
 
@@ -99,7 +111,7 @@ impl Auth {
 
     /// Asks, unless somebody else did while this waited for its turn.
     async fn ask_about(&self, id: PrincipalId) -> Result<()> {
-        let _turn = self.oidc.turns.of(id).lock().await;
+        let turn = self.oidc.turns.take(id).await;
         let account = oidc_account::find(&mut self.db.read().await?, id).await?;
         let account = account.ok_or(Error::LoginEnded)?;
         let now = self.clock.now();
@@ -107,6 +119,7 @@ impl Auth {
             Standing::Known => return Ok(()),
             Standing::Ended => return Err(Error::LoginEnded),
             Standing::Unanswered => return Err(silent()),
+            Standing::Unsure if turn.is_none() => return last_word(&account, now),
             Standing::Unsure => {}
         }
         let provider = match self.oidc_provider().await {
@@ -225,6 +238,21 @@ mod tests {
         // Without a refresh token it cannot be asked at all.
         assert_eq!(standing(59, false, 0), Standing::Known);
         assert_eq!(standing(61, false, 0), Standing::Ended);
+    }
+
+    #[tokio::test]
+    async fn one_asks_about_a_person_and_nobody_waits_for_another_one() {
+        let turns = Turns::default();
+        let first = turns.take(PrincipalId(1)).await;
+        assert!(first.is_some() && turns.take(PrincipalId(2)).await.is_some());
+        let moment = Duration::from_millis(50);
+        assert!(timeout(moment, turns.take(PrincipalId(1))).await.is_err());
+        drop(first);
+        assert!(turns.take(PrincipalId(1)).await.is_some());
+        for id in 0..5000 {
+            turns.take(PrincipalId(id)).await;
+        }
+        assert!(turns.0.lock().unwrap().len() <= MANY_TURNS + 1);
     }
 
     #[test]

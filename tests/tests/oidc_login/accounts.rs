@@ -1,6 +1,6 @@
 //! Whose account a login belongs to, and how it gets one.
 
-use roadstead_tests::oidc::left_out;
+use roadstead_tests::oidc::{CLIENT_SECRET, left_out};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, location, message};
@@ -132,7 +132,8 @@ async fn a_person_of_another_provider_is_another_person() {
     assert_eq!(site.pull("alice", "Chosen-secret-1", "team").await, 200);
     // The administrator changes over to another provider, where somebody is called the same.
     let second = site.start_provider();
-    site.configure(&[("oidc_endpoint", second.issuer())]).await;
+    let moved = [("oidc_endpoint", second.issuer()), ("oidc_client_secret", CLIENT_SECRET)];
+    site.configure(&moved).await;
     site.provider = second;
     site.person("alice", &["devs"]).await;
     assert_eq!(Browser::new(&site).arrive(&site, "alice").await.status(), 409);

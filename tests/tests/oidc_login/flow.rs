@@ -127,7 +127,8 @@ async fn the_providers_refusal_and_its_absence_are_told_apart() {
     assert_eq!(answer.status(), 400);
     assert!(message(answer).await.contains("access_denied"));
     let callback = browser.go_to_provider(&site, "alice", "/c/oidc/login").await;
-    site.provider.stop();
+    // Another one takes its place, at another address.
+    site.provider = site.start_provider();
     let answer = browser.get(&callback).await;
     assert_eq!(answer.status(), 503);
     header(&answer, "retry-after");

@@ -104,7 +104,8 @@ async fn an_outage_of_the_provider_stops_nobody_for_an_hour_and_then_everybody()
         return;
     }
     let (mut site, mut browser) = alice(&[]).await;
-    site.provider.stop();
+    // Another one takes its place, at another address.
+    site.provider = site.start_provider();
     site.age("alice", 6).await;
     assert_eq!(site.pull("alice", SECRET, "team").await, 200);
     assert!(browser.current().await.is_some());
@@ -202,7 +203,7 @@ async fn an_id_token_is_a_login_to_the_api() {
     assert_eq!(get("/api/v2.0/users/current", id_token).await.status(), 401);
     browser.log_in(&site, "alice").await;
     assert_eq!(get("/api/v2.0/users/current", id_token).await.status(), 200);
-    site.configure(&[("auth_mode", "db_auth")]).await;
+    site.set_mode("db_auth").await;
     assert_eq!(get("/api/v2.0/users/current", id_token).await.status(), 401);
     assert!(browser.current().await.is_none(), "nor does a session of the provider");
     assert_eq!(site.pull("alice", SECRET, "team").await, 401);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use roadstead_tests::oidc::{self, PUBLIC_CLIENT_ID, Provider};
+use roadstead_tests::oidc::{self, CLIENT_ID, CLIENT_SECRET, Provider};
 use roadstead_tests::{Server, Setup};
 use serde_json::{Value, json};
 use sqlx::SqlitePool;
@@ -39,30 +39,42 @@ impl Site {
 
     pub async fn connect(&self, settings: &[(&str, &str)]) {
         let mut all = vec![
-            ("auth_mode", "oidc_auth"),
             ("oidc_endpoint", self.provider.issuer()),
-            ("oidc_client_id", PUBLIC_CLIENT_ID),
+            ("oidc_client_id", CLIENT_ID),
+            ("oidc_client_secret", CLIENT_SECRET),
             ("oidc_scope", "openid,profile,email,offline_access"),
             ("oidc_groups_claim", "groups"),
             ("oidc_extra_redirect_parms", r#"{"prompt":"consent"}"#),
         ];
         all.extend_from_slice(settings);
         self.configure(&all).await;
+        self.set_mode("oidc_auth").await;
     }
 
-    /// Changes the configuration, and waits until it is in effect.
+    /// Changes the configuration, which is in effect at once.
     pub async fn configure(&self, settings: &[(&str, &str)]) {
-        for (key, value) in settings {
-            sqlx::query(
-                "INSERT INTO setting (name, value) VALUES ('config.' || $1, $2)
-                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            )
-            .bind(key)
-            .bind(value)
-            .execute(&self.db)
-            .await
-            .unwrap();
-        }
+        let value = |text: &str| match text {
+            "true" | "false" => json!(text == "true"),
+            text => json!(text),
+        };
+        let pairs = settings.iter().map(|(key, text)| ((*key).to_owned(), value(text)));
+        let body = Value::Object(pairs.collect());
+        let request = self.server.admin().send("PUT", "/api/v2.0/configurations").json(&body);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+    }
+
+    /// Changes the mode, also when there are accounts, as somebody does who sets it where the
+    /// server is started; and waits until it is in effect.
+    pub async fn set_mode(&self, mode: &str) {
+        sqlx::query(
+            "INSERT INTO setting (name, value) VALUES ('config.auth_mode', $1)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        )
+        .bind(mode)
+        .execute(&self.db)
+        .await
+        .unwrap();
         tokio::time::sleep(Duration::from_millis(2100)).await;
     }
 
