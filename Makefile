@@ -30,7 +30,8 @@ test: tools check ## Everything: checks, unit tests, and the built binary under 
 	$(CARGO) test --workspace --locked --no-fail-fast
 
 # What needs nothing but the binary.
-QUICK = access configurations conformance crash holding hostile house keys memory oidc sessions start
+QUICK = access audit browser_session configurations conformance crash holding hostile house keys \
+	memory oidc personal_tokens robots sessions start users
 
 test-quick: ## Without clients and root, with fewer crashes and smaller blobs
 	$(CARGO) build --locked

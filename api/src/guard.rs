@@ -18,12 +18,17 @@ use roadstead_model::{
 use roadstead_storage::Conn;
 use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::project::{self, Project};
-use roadstead_storage::tables::robot;
+use roadstead_storage::tables::robot::Robot;
 use utoipa::openapi::OpenApi;
 
 use crate::failure::Failure;
 use crate::openapi::Description;
 use crate::{Api, BASE, cli_secret};
+
+mod robots;
+
+pub(crate) use robots::require_of_robots;
+use robots::{admit_to_robot, no_robot};
 
 /// What a route requires of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +84,8 @@ impl Routes {
 
     /// Registers a handler. It runs only for callers who have what `access` says, and finds the
     /// [`Caller`], and for [`Access::Project`] the [`Project`], for [`Access::Repository`] that and
-    /// the [`RepositoryName`], for [`Access::Robot`] the [`Robot`](robot::Robot), among the
-    /// request's extensions. What it takes and gives is added to the description that is returned.
+    /// the [`RepositoryName`], for [`Access::Robot`] the [`Robot`], among the request's
+    /// extensions. What it takes and gives is added to the description that is returned.
     pub(crate) fn add<H, T>(
         &mut self,
         method: &Method,
@@ -188,7 +193,11 @@ async fn check(
         if refusal == Refusal::Denied && privileged {
             note_refusal(api, &caller, &method, &path).await?;
         }
-        return Err(Failure::refused(refusal));
+        let hidden = refusal == Refusal::Denied && matches!(access, Access::Robot(_));
+        return Err(match request.extensions().get::<Robot>() {
+            None if hidden => no_robot(parameters.get("robot_id").map_or("", String::as_str)),
+            _ => Failure::refused(refusal),
+        });
     }
     if changes && path != format!("{BASE}/configurations") && api.is_read_only().await? {
         return Err(Failure::denied("the system is in read only mode"));
@@ -259,31 +268,6 @@ async fn admit_to_repository(
     request.extensions_mut().insert(project);
     request.extensions_mut().insert(name);
     Ok(allowed)
-}
-
-async fn admit_to_robot(
-    conn: &mut Conn,
-    caller: &Caller,
-    action: Action,
-    parameters: &HashMap<String, String>,
-    request: &mut Request,
-) -> Result<Result<(), Refusal>, Failure> {
-    let id = number(parameters, "robot_id")?;
-    if let Err(refusal) = caller.require_login() {
-        return Ok(Err(refusal));
-    }
-    let missing = || Failure::not_found(format!("robot {id} not found"));
-    let found = robot::find(conn, PrincipalId(id)).await?.ok_or_else(missing)?;
-    let permission = permission(Resource::Robot, action);
-    let admitted = match found.project {
-        None => caller.require_system(conn, permission).await?,
-        Some(project) => {
-            let project = project::find_by_id(conn, project).await?.ok_or_else(missing)?;
-            caller.require_in_project(conn, &project, permission).await?
-        }
-    };
-    request.extensions_mut().insert(found);
-    Ok(admitted)
 }
 
 /// Refuses what a handler decided itself, as the guard does.

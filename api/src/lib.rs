@@ -16,14 +16,20 @@ mod members;
 mod oidc;
 mod openapi;
 mod page;
+mod permissions;
+mod personal_tokens;
 mod project_metadata;
 mod projects;
 mod purge;
 mod quotas;
 mod repositories;
+mod robot_permissions;
+mod robots;
+mod roles;
 mod search;
 mod statistics;
 mod system;
+mod user_groups;
 mod users;
 
 use std::sync::Arc;
@@ -48,14 +54,19 @@ const RESOURCES: &[fn(&mut guard::Routes)] = &[
     ldap::register,
     members::register,
     oidc::register,
+    permissions::register,
+    personal_tokens::register,
     project_metadata::register,
     projects::register,
     purge::register,
     quotas::register,
     repositories::register,
+    robots::register,
+    roles::register,
     search::register,
     statistics::register,
     system::register,
+    user_groups::register,
     users::register,
 ];
 

@@ -10,6 +10,8 @@ use roadstead_storage::tables::project::{self, Place, Project};
 use crate::caller::Caller;
 use crate::error::Result;
 
+mod inventory;
+
 /// Why a caller may not do something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -251,9 +253,17 @@ impl Caller {
     }
 }
 
+/// Whether a permission that is limited to some repositories says something of the project as a
+/// whole: that it is there, and that its repositories can be listed, which shows those.
+fn holds_everywhere(permission: Permission) -> bool {
+    matches!(
+        (permission.resource, permission.action),
+        (Resource::Project, Action::Read) | (Resource::Repository, Action::List)
+    )
+}
+
 /// What a principal's own bindings and those of its groups allow. A role that is limited to some
-/// repositories says something of those; of the project as a whole it says that it is there, and
-/// that its repositories can be listed, which shows those.
+/// repositories says something of those, and little of the project as a whole.
 async fn bound(
     conn: &mut Conn,
     principal: PrincipalId,
@@ -267,10 +277,7 @@ async fn bound(
             resource.is_of_repository()
                 && Pattern::parse(pattern).is_ok_and(|pattern| pattern.matches(name))
         }
-        None => matches!(
-            (resource, action),
-            (Resource::Project, Action::Read) | (Resource::Repository, Action::List)
-        ),
+        None => holds_everywhere(Permission::new(resource, action)),
     };
     let bound = binding::actions(conn, principal, project, resource).await?;
     Ok(bound.into_iter().filter(|(action, p)| holds(*action, p)).map(|(a, _)| a).collect())

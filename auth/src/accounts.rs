@@ -12,6 +12,10 @@ use crate::caller::Caller;
 use crate::error::{Error, Result};
 use crate::passwords;
 
+mod changes;
+
+pub use changes::Profile;
+
 /// The first administrator's name, as in Harbor.
 pub const ADMIN: &str = "admin";
 
@@ -82,9 +86,13 @@ impl Auth {
     /// Adds a person's account on behalf of `by`, whose permission is checked by the caller.
     ///
     /// # Errors
-    /// [`Error::Invalid`] and [`Error::Conflict`] with a message for people.
+    /// [`Error::Invalid`], [`Error::Conflict`] and [`Error::Denied`] with a message for people.
     pub async fn create_user(&self, by: &Caller, account: &NewAccount) -> Result<PrincipalId> {
-        check(account)?;
+        let configuration = self.configuration().await?;
+        if configuration.text("auth_mode") != "db_auth" {
+            return Err(Error::Denied("accounts come from the directory in this auth_mode"));
+        }
+        check(account, configuration.robot_prefix())?;
         let hash = self.passwords.hash(&account.password).await?;
         let user = NewUser {
             name: &account.name,
@@ -97,88 +105,84 @@ impl Auth {
         };
         let mut tx = self.db.begin().await?;
         let now = self.clock.now();
+        // People log in with either, so nobody's name may be another's address.
+        let shadows = user::find_by_email(&mut tx, &account.name).await?.is_some()
+            || user::find(&mut tx, &account.email).await?.is_some();
+        if shadows {
+            return Err(TAKEN);
+        }
         let id = match user::insert(&mut tx, user, now).await {
-            Err(roadstead_storage::Error::Conflict) => {
-                return Err(Error::Conflict("the username or the email address is taken"));
-            }
+            Err(roadstead_storage::Error::Conflict) => return Err(TAKEN),
             result => result?,
         };
         audit::record(&mut tx, by.actor(), event(&account.name, "create"), now).await?;
         tx.commit().await?;
         Ok(id)
     }
-}
 
-impl Auth {
-    /// Gives an account another password; everything issued with the old one stops working.
-    /// `old` must be the present password, where one is asked for. False when there is no such
-    /// account. The permission is checked by the caller.
+    /// Adds the account of somebody who registers themselves, which must be switched on; only as
+    /// many in a minute as the server can hash passwords for.
     ///
     /// # Errors
-    /// [`Error::BadCredentials`] for a wrong old password, [`Error::Invalid`] for a bad new one.
-    pub async fn change_password(
-        &self,
-        by: &Caller,
-        id: PrincipalId,
-        old: Option<&str>,
-        new: &str,
-    ) -> Result<bool> {
-        let account = user::find_by_id(&mut self.db.read().await?, id).await?;
-        let Some(account) = account else {
-            return Ok(false);
-        };
-        if let Some(old) = old {
-            let stored = Some(account.password_hash.as_str());
-            let name = &account.principal.name;
-            self.check_password(name, Some(&account), stored, old, &by.origin).await?;
+    /// As for [`Self::create_user`]; [`Error::TooManyAttempts`].
+    pub async fn register(&self, by: &Caller, account: &NewAccount) -> Result<PrincipalId> {
+        if !self.configuration().await?.is_on("self_registration") {
+            return Err(Error::Denied("self-registration is switched off"));
         }
-        passwords::check(new)?;
-        if old == Some(new) {
-            return Err(Error::Invalid("the new password must differ from the old one"));
-        }
-        let hash = self.passwords.hash(new).await?;
-        let mut tx = self.db.begin().await?;
-        let now = self.clock.now();
-        user::set_password(&mut tx, id, &hash, now).await?;
-        audit::record(&mut tx, by.actor(), event(&account.principal.name, "update"), now).await?;
-        tx.commit().await?;
-        Ok(true)
+        self.throttle.admit_stranger(&by.origin.address)?;
+        self.create_user(by, account).await
     }
 }
 
+const TAKEN: Error = Error::Conflict("the username or the email address is taken");
+
 fn event<'a>(name: &'a str, operation: &'static str) -> Event<'a> {
     Event::of("user", name, operation)
-}
-
-fn plain(text: &str) -> bool {
-    !text.is_empty()
-        && text.chars().count() <= 255
-        && !text.contains([',', '"', '~', '#', '%', '$', ':'])
-        && !text.chars().any(char::is_control)
 }
 
 /// The rule for names to log in with.
 ///
 /// # Errors
 /// [`Error::Invalid`].
-pub(crate) fn check_name(name: &str) -> Result<()> {
-    let message = "username must have 1 to 255 characters and none of , \" ~ # % $ :";
-    if plain(name) { Ok(()) } else { Err(Error::Invalid(message)) }
-}
-
-fn check(account: &NewAccount) -> Result<()> {
-    check_name(&account.name)?;
-    if !plain(&account.realname) {
+pub(crate) fn check_name(name: &str, robot_prefix: &str) -> Result<()> {
+    if !plain(name) || name.contains(':') {
         return Err(Error::Invalid(
-            "realname must have 1 to 255 characters and none of , \" ~ # % $ :",
+            "username must have 1 to 255 characters and none of , \" ~ # % $ :",
         ));
     }
-    let (mailbox, host) = account.email.split_once('@').unwrap_or_default();
-    if mailbox.is_empty() || host.is_empty() || account.email.len() > 255 {
+    if name.starts_with(robot_prefix) {
+        return Err(Error::Invalid("username must not begin as the names of robots do"));
+    }
+    Ok(())
+}
+
+fn check(account: &NewAccount, robot_prefix: &str) -> Result<()> {
+    check_name(&account.name, robot_prefix)?;
+    check_profile(&account.email, &account.realname, &account.comment)?;
+    passwords::check(&account.password)
+}
+
+fn plain(text: &str) -> bool {
+    (1..=255).contains(&text.chars().count())
+        && !text.contains([',', '"', '~', '#', '%', '$'])
+        && !text.chars().any(char::is_control)
+}
+
+/// Checks what people say of themselves, by Harbor's rules.
+fn check_profile(email: &str, realname: &str, comment: &str) -> Result<()> {
+    if !plain(realname) {
+        return Err(Error::Invalid(
+            "realname must have 1 to 255 characters and none of , \" ~ # % $",
+        ));
+    }
+    let (mailbox, host) = email.split_once('@').unwrap_or_default();
+    let odd = |c: char| c.is_whitespace() || c.is_control() || c == '@';
+    let whole = !mailbox.is_empty() && !host.is_empty() && !host.contains('@');
+    if !whole || mailbox.contains(odd) || host.contains(odd) || email.len() > 255 {
         return Err(Error::Invalid("email must be a mail address"));
     }
-    if account.comment.chars().count() > 30 {
+    if comment.chars().count() > 30 {
         return Err(Error::Invalid("comment must have at most 30 characters"));
     }
-    passwords::check(&account.password)
+    Ok(())
 }

@@ -24,6 +24,9 @@ use crate::secrets::{self, TOKEN_PREFIX};
 use crate::signing::Keyring;
 use crate::throttle::Throttle;
 
+/// No principal has this id.
+const NOBODY: PrincipalId = PrincipalId(0);
+
 /// Authentication: the database, the keys, the configuration, and the passwords being verified.
 #[derive(Clone)]
 pub struct Auth {
@@ -166,11 +169,29 @@ impl Auth {
         principal.filter(|p| p.works(self.clock.now())).ok_or(Error::BadCredentials)
     }
 
-    /// Verifies a password of which a slow hash is stored, at most as often as is allowed.
+    /// Verifies a person's password, at most as often as is allowed, and notes a wrong one.
     pub(crate) async fn check_password(
         &self,
         name: &str,
         account: Option<&UserAccount>,
+        stored: Option<&str>,
+        password: &str,
+        origin: &Origin,
+    ) -> Result<()> {
+        let verified = self.try_password(name, stored, password, origin).await;
+        if matches!(verified, Err(Error::BadCredentials)) {
+            match account {
+                Some(account) => self.record_failed_login(&account.principal, origin).await?,
+                None => self.record_login_of_nobody(origin).await?,
+            }
+        }
+        verified
+    }
+
+    /// Verifies a password of which a slow hash is stored, at most as often as is allowed.
+    async fn try_password(
+        &self,
+        name: &str,
         stored: Option<&str>,
         password: &str,
         origin: &Origin,
@@ -180,13 +201,8 @@ impl Auth {
         }
         let attempt = self.throttle.enter(name, &origin.address)?;
         let verified = self.passwords.verify(stored, password).await;
-        match &verified {
-            Ok(()) | Err(Error::TooManyLogins) => attempt.forgive(),
-            Err(_) => {
-                if let Some(account) = account {
-                    self.record_failed_login(&account.principal, origin).await?;
-                }
-            }
+        if matches!(verified, Ok(()) | Err(Error::TooManyLogins)) {
+            attempt.forgive();
         }
         verified
     }
@@ -197,8 +213,23 @@ impl Auth {
         principal: &Principal,
         origin: &Origin,
     ) -> Result<()> {
-        let actor = audit::Actor { principal: Some(principal.id), name: &principal.name, origin };
-        let event = audit::Event::of("user", &principal.name, "login").refused();
+        self.record_refused_login(Some(principal.id), &principal.name, origin).await
+    }
+
+    /// Notes a login under a name that does not exist, without the name, which may be a mistyped
+    /// password. Without this row the answer would come sooner, and tell who has an account.
+    async fn record_login_of_nobody(&self, origin: &Origin) -> Result<()> {
+        self.record_refused_login(None, "unknown", origin).await
+    }
+
+    async fn record_refused_login(
+        &self,
+        principal: Option<PrincipalId>,
+        name: &str,
+        origin: &Origin,
+    ) -> Result<()> {
+        let actor = audit::Actor { principal, name, origin };
+        let event = audit::Event::of("user", name, "login").refused();
         let mut tx = self.db.begin().await?;
         audit::record(&mut tx, actor, event, self.clock.now()).await?;
         Ok(tx.commit().await?)
@@ -214,9 +245,12 @@ impl Auth {
         let now = self.clock.now();
         let mut conn = self.db.read().await?;
         let robot = principal::find_named(&mut conn, Kind::Robot, name).await?;
-        let robot = robot.filter(|robot| robot.works(now)).ok_or(Error::BadCredentials)?;
-        let secrets = secret::of_principal(&mut conn, robot.id).await?;
+        let robot = robot.filter(|robot| robot.works(now));
+        // Asked also where there is none, so that the answer takes as long.
+        let id = robot.as_ref().map_or(NOBODY, |robot| robot.id);
+        let secrets = secret::of_principal(&mut conn, id).await?;
         drop(conn);
+        let robot = robot.ok_or(Error::BadCredentials)?;
         let working: Vec<Secret> = secrets.into_iter().filter(|s| s.works(now)).collect();
         let generated = secrets::verifier(password);
         let found = working.iter().find(|secret| secret.verifier == generated);
@@ -240,7 +274,7 @@ impl Auth {
     ) -> Result<&'a Secret> {
         for secret in secrets.iter().filter(|secret| !secret.verifier.starts_with("sha256:")) {
             let stored = Some(secret.verifier.as_str());
-            match self.check_password(name, None, stored, password, origin).await {
+            match self.try_password(name, stored, password, origin).await {
                 Ok(()) => return Ok(secret),
                 Err(Error::BadCredentials) => {}
                 Err(error) => return Err(error),
@@ -259,9 +293,11 @@ impl Auth {
         let now = self.clock.now();
         let mut conn = self.db.read().await?;
         let owner = find_account(&mut conn, name).await?.map(|account| account.principal);
-        let owner = owner.filter(|owner| owner.works(now)).ok_or(Error::BadCredentials)?;
+        let owner = owner.filter(|owner| owner.works(now));
         let verifier = secrets::verifier(password);
-        let found = personal_token::with_verifier(&mut conn, owner.id, &verifier).await?;
+        let id = owner.as_ref().map_or(NOBODY, |owner| owner.id);
+        let found = personal_token::with_verifier(&mut conn, id, &verifier).await?;
+        let owner = owner.ok_or(Error::BadCredentials)?;
         let (id, secret) = found.ok_or(Error::BadCredentials)?;
         let via = principal::find(&mut conn, id).await?.filter(|via| via.works(now));
         let secret = secret::find(&mut conn, secret).await?;

@@ -7,7 +7,7 @@ mod logins;
 mod questions;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use roadstead_model::Origin;
 use roadstead_storage::tables::principal::{Kind, Principal};
@@ -120,11 +120,36 @@ impl Auth {
     ) -> Result<Principal> {
         let trace = self.passwords.trace(&configuration.login_context(name), password);
         let logins = &self.directories.logins;
+        if anew {
+            return self.ask_and_admit(configuration, name, password, origin, trace).await;
+        }
         // Of parallel logins of one client the first asks for all.
-        let _turn = if anew { None } else { Some(logins.turn(trace).await) };
-        if !anew && let Some((id, epoch)) = logins.remembered(&trace) {
+        let since = Instant::now();
+        let mut turn = logins.turn(trace).await;
+        if let Some((id, epoch)) = logins.remembered(&trace) {
             return self.current_principal(id, epoch).await?.ok_or(Error::BadCredentials);
         }
+        if let Some((at, what)) = &*turn
+            && *at > since
+        {
+            return Err(Error::Directory(what.clone()));
+        }
+        let result = self.ask_and_admit(configuration, name, password, origin, trace).await;
+        if let Err(Error::Directory(what)) = &result {
+            *turn = Some((Instant::now(), what.clone()));
+        }
+        result
+    }
+
+    async fn ask_and_admit(
+        &self,
+        configuration: &Configuration,
+        name: &str,
+        password: &str,
+        origin: &Origin,
+        trace: [u8; 32],
+    ) -> Result<Principal> {
+        let logins = &self.directories.logins;
         let attempt = if logins.is_familiar(&trace) {
             None
         } else {

@@ -15,8 +15,11 @@ use crate::error::{Error, Result};
 use crate::permissions::{self, Entry};
 use crate::secrets;
 
+mod offspring;
+
 /// How many secrets a robot has at most: the one in use, and the one that takes its place.
 const MOST_SECRETS: usize = 2;
+const LONGEST_DESCRIPTION: usize = 1024;
 const FOR_EVER: i64 = -1;
 const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
@@ -58,58 +61,62 @@ pub struct Created {
 }
 
 impl Auth {
-    /// Makes a robot on behalf of `by`, whose permission to make one is checked by the caller. A
-    /// robot, or somebody with a personal token, gives away no more than they have.
+    /// Makes a robot on behalf of `by`, whose permission to make one is checked by the caller. It
+    /// gets no more than its maker has, and, from a robot, no longer a life.
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::Conflict`], [`Error::Denied`] with a message for people.
     pub async fn create_robot(&self, by: &Caller, new: &NewRobotAccount) -> Result<Created> {
-        if new.name.parse::<ProjectName>().is_err() {
-            return Err(Error::Invalid(
-                "the name of a robot must have lower-case letters and digits, with single '.', '_' \
-                 or '-' between them",
-            ));
-        }
+        check_name(&new.name)?;
+        check_description(&new.description)?;
         let now = self.clock.now();
+        let project = new.project.as_ref().map(|project| project.id);
         let expires_at = expiry(new.duration, now)?;
-        permissions::check(&new.permissions, new.project.as_ref().map(|project| project.id))?;
+        permissions::check(&new.permissions, project)?;
+        let entries = permissions::joined(&new.permissions);
         let by_id = by.id().ok_or(Error::BadCredentials)?;
         let name = match &new.project {
             Some(project) => format!("{}+{}", project.name, new.name),
             None => new.name.clone(),
         };
+        let generated = secrets::generate()?;
+        let mut tx = self.db.begin().await?;
+        // What changes the maker at the same time comes before this or after it.
+        principal::share(&mut tx, by_id).await?;
+        let maker = principal::find(&mut tx, by_id).await?.filter(|maker| maker.works(now));
+        let maker = maker.ok_or(Error::BadCredentials)?;
+        let complete = permissions::completed(&entries, project.is_some());
+        permissions::require_no_more_than(&mut tx, by, &complete).await?;
         let row = NewRobot {
             name: &name,
-            project: new.project.as_ref().map(|project| project.id),
+            project,
             description: &new.description,
             duration: new.duration,
-            expires_at,
+            expires_at: offspring::no_later(expires_at, &maker),
             creator_type: if by.is_robot() { "robot" } else { "local" },
             creator: by_id,
         };
-        let generated = secrets::generate()?;
-        let mut tx = self.db.begin().await?;
-        let of_project = row.project.is_some();
-        permissions::require_no_more_than(&mut tx, by, &new.permissions, of_project).await?;
         let id = match robot::insert(&mut tx, row, now).await {
             Err(StorageError::Conflict) => {
                 return Err(Error::Conflict("a robot of this name exists already"));
             }
             result => result?,
         };
-        permissions::bind(&mut tx, id, &new.permissions, of_project, now).await?;
+        permissions::bind(&mut tx, id, &entries, project.is_some(), now).await?;
         secret::insert(&mut tx, id, &secrets::verifier(&generated), None, now).await?;
-        record(&mut tx, by, row.project, &name, "create", "", now).await?;
+        record(&mut tx, by, project, &name, "create", "", now).await?;
         let robot = robot::find(&mut tx, id).await?.ok_or(Error::NotFound("robot"))?;
         tx.commit().await?;
         Ok(Created { robot, secret: generated })
     }
 
-    /// Changes a robot on behalf of `by`; its permissions are replaced as a whole.
+    /// Changes a robot on behalf of `by`; its permissions are replaced as a whole. Robots that it
+    /// made, and that now have more than it, are disabled.
     ///
     /// # Errors
     /// As for [`Self::create_robot`].
     pub async fn update_robot(&self, by: &Caller, robot: &Robot, to: &RobotChange) -> Result<()> {
+        check_description(&to.description)?;
         let now = self.clock.now();
         let expires_at = if to.duration == robot.duration {
             robot.expires_at
@@ -117,25 +124,31 @@ impl Auth {
             expiry(to.duration, robot.created_at)?
         };
         permissions::check(&to.permissions, robot.project)?;
-        let mut tx = self.db.begin().await?;
+        let entries = permissions::joined(&to.permissions);
         let of_project = robot.project.is_some();
-        permissions::require_no_more_than(&mut tx, by, &to.permissions, of_project).await?;
+        let mut tx = self.db.begin().await?;
+        principal::touch(&mut tx, robot.id, now).await?;
+        let complete = permissions::completed(&entries, of_project);
+        permissions::require_no_more_than(&mut tx, by, &complete).await?;
         robot::update(&mut tx, robot.id, &to.description, to.duration, expires_at, now).await?;
         principal::set_disabled(&mut tx, robot.id, to.disabled, now).await?;
         binding::remove_all_of(&mut tx, robot.id).await?;
-        permissions::bind(&mut tx, robot.id, &to.permissions, of_project, now).await?;
-        let what = if to.disabled == robot.disabled {
-            ""
-        } else if to.disabled {
-            "disabled"
-        } else {
-            "enabled"
+        permissions::bind(&mut tx, robot.id, &entries, of_project, now).await?;
+        offspring::adopt_if_more(&mut tx, by, robot.id).await?;
+        let what = match (robot.disabled, to.disabled) {
+            (false, true) => "disabled",
+            (true, false) => "enabled",
+            _ => "",
         };
         record(&mut tx, by, robot.project, &robot.name, "update", what, now).await?;
+        offspring::follow(&mut tx, by, robot.id, now).await?;
         Ok(tx.commit().await?)
     }
 
-    /// Deletes a robot on behalf of `by`.
+    /// Deletes a robot on behalf of `by`. Robots that it made are disabled.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
     pub async fn delete_robot(&self, by: &Caller, robot: &Robot) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
@@ -143,6 +156,7 @@ impl Auth {
             return Err(Error::NotFound("robot"));
         }
         record(&mut tx, by, robot.project, &robot.name, "delete", "", now).await?;
+        offspring::follow(&mut tx, by, robot.id, now).await?;
         Ok(tx.commit().await?)
     }
 
@@ -231,6 +245,23 @@ pub async fn delete_all_in(tx: &mut Tx, project: ProjectId, now: Timestamp) -> R
         principal::remove(tx, id, now).await?;
     }
     Ok(())
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if name.parse::<ProjectName>().is_ok() {
+        return Ok(());
+    }
+    Err(Error::Invalid(
+        "the name of a robot must have lower-case letters and digits, with single '.', '_' or '-' \
+         between them",
+    ))
+}
+
+fn check_description(description: &str) -> Result<()> {
+    if description.chars().count() <= LONGEST_DESCRIPTION {
+        return Ok(());
+    }
+    Err(Error::Invalid("the description must have at most 1024 characters"))
 }
 
 /// When something that lives for so many days ends.

@@ -101,6 +101,16 @@ impl Throttle {
         }
         Ok(Attempt { throttle: self, account, network })
     }
+
+    /// Lets something that anybody may ask for, and that costs or tells something each time,
+    /// through: as often for a network as guesses at one account.
+    ///
+    /// # Errors
+    /// [`Error::TooManyAttempts`].
+    pub(crate) fn admit_stranger(&self, address: &str) -> Result<()> {
+        // No account has a name with a colon.
+        self.enter(&format!(":{}", network(address)), address).map(drop)
+    }
 }
 
 impl Attempt<'_> {
@@ -167,6 +177,15 @@ mod tests {
         }
         assert!(lock(&throttle.accounts).0.len() <= MOST_BUCKETS);
         assert!(lock(&throttle.networks).0.len() <= MOST_BUCKETS);
+    }
+
+    #[test]
+    fn a_network_of_strangers_is_slowed_down_and_others_are_not() {
+        let throttle = Throttle::default();
+        let passed = (0..100).filter(|n| throttle.admit_stranger(&format!("10.0.0.{n}")).is_ok());
+        assert_eq!(passed.count(), 10);
+        assert!(throttle.admit_stranger("10.0.1.1").is_ok());
+        assert!(throttle.enter("alice", "10.0.0.1").is_ok());
     }
 
     #[test]

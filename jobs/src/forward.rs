@@ -21,9 +21,9 @@ const POLL: Duration = Duration::from_secs(1);
 /// How many events travel on one connection at most.
 const BATCH: i64 = 500;
 /// How long one connection is used at most.
-const LONGEST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(2);
 /// How long one replica keeps the others from forwarding the same.
-const LEASE: Duration = Duration::from_secs(15);
+const LEASE: Duration = Duration::from_secs(10);
 const LEASE_NAME: &str = "audit_forward";
 /// How long to wait after failures: one second, then twice as long each time, up to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);

@@ -15,6 +15,7 @@ mod lists;
 mod manifests;
 mod query;
 mod range;
+mod refusals;
 mod uploads;
 
 use std::sync::Arc;
@@ -27,13 +28,14 @@ use axum::routing::any;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use roadstead_auth::{Auth, Grant};
+use roadstead_auth::{Auth, Grant, Refusal};
 use roadstead_model::Origin;
 
 use crate::Registry;
 use endpoint::{Endpoint, Operation};
 use failure::Failure;
 use guard::Site;
+use refusals::Attempt;
 
 /// What every answer on /v2 says of itself (distribution's convention; docker looks for it).
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -94,10 +96,34 @@ impl Wire {
         let grant = caller.require(&mut conn, name, action).await.map_err(crate::Error::from)?;
         // Given back before the work begins: no request holds one while it waits for another.
         drop(conn);
-        let grant = grant.map_err(|refusal| {
-            Failure::refused(refusal, &operation).naming_source(source.as_ref())
-        })?;
-        self.run(operation, grant, request, body).await
+        let attempt = Attempt::of(&operation, &request.method);
+        let grant = match grant {
+            Ok(grant) => grant,
+            Err(refusal) => {
+                if let (Refusal::Denied, Some(attempt)) = (refusal, &attempt) {
+                    attempt.note(self, &caller, "forbidden").await?;
+                }
+                let refused = Failure::refused(refusal, &operation);
+                return Err(refused.naming_source(source.as_ref()));
+            }
+        };
+        let Some(attempt) = attempt else {
+            return self.run(operation, grant, request, body).await;
+        };
+        self.require_writable().await?;
+        let answered = self.run(operation, grant, request, body).await;
+        if let Err(failure) = &answered
+            && let Some(why) = failure.rule_that_forbids()
+        {
+            attempt.note(self, &caller, why).await?;
+        }
+        answered
+    }
+
+    /// Refuses every change while an administrator has the system in read-only mode.
+    async fn require_writable(&self) -> Result<(), Failure> {
+        let configuration = self.auth.configuration().await.map_err(crate::Error::from)?;
+        if configuration.is_on("read_only") { Err(Failure::read_only()) } else { Ok(()) }
     }
 
     async fn answer_without_repository(

@@ -24,6 +24,7 @@ pub mod project_metadata;
 pub mod referrer;
 pub mod refresh_token;
 pub mod repository;
+pub mod rights;
 pub mod robot;
 pub mod role;
 pub mod schedule;

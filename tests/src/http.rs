@@ -1,17 +1,27 @@
 //! A client for tests that talk HTTP themselves.
 
-use reqwest::{Client, Method, RequestBuilder, Response};
+use std::net::IpAddr;
+
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use crate::content::{self, sha256};
 use crate::server::{ADMIN_PASSWORD, Server};
 
-/// Somebody who talks to a server, with Basic credentials.
+/// Somebody who talks to a server, with or without credentials.
 #[derive(Clone, Debug)]
 pub struct Person {
     client: Client,
     base: String,
-    credentials: Option<(String, String)>,
+    credentials: Credentials,
+}
+
+#[derive(Clone, Debug)]
+enum Credentials {
+    None,
+    Basic(String, String),
+    Bearer(String),
+    Cookie(String),
 }
 
 impl Server {
@@ -22,24 +32,56 @@ impl Server {
 
     /// Talks to the server with these credentials.
     pub fn person(&self, name: &str, password: &str) -> Person {
-        Person { credentials: Some((name.to_owned(), password.to_owned())), ..self.nobody() }
+        let credentials = Credentials::Basic(name.to_owned(), password.to_owned());
+        Person { credentials, ..self.nobody() }
+    }
+
+    /// Talks to the server with a registry token.
+    pub fn bearer(&self, token: &str) -> Person {
+        Person { credentials: Credentials::Bearer(token.to_owned()), ..self.nobody() }
+    }
+
+    /// Talks to the server with the cookie of a browser, `name=value`.
+    pub fn browser(&self, cookie: &str) -> Person {
+        Person { credentials: Credentials::Cookie(cookie.to_owned()), ..self.nobody() }
     }
 
     /// Talks to the server without credentials.
     pub fn nobody(&self) -> Person {
-        let client = Client::builder().no_proxy().build().expect("a client");
-        Person { client, base: self.url(""), credentials: None }
+        let client = client().build().expect("a client");
+        Person { client, base: self.url(""), credentials: Credentials::None }
     }
 }
 
+/// Reading the system's certificates takes longer than most tests, and nothing here is https.
+fn client() -> ClientBuilder {
+    Client::builder().no_proxy().tls_certs_only([])
+}
+
 impl Person {
+    /// Somebody else at the same place.
+    #[must_use]
+    pub fn known_as(self, name: &str, password: &str) -> Self {
+        let credentials = Credentials::Basic(name.to_owned(), password.to_owned());
+        Self { credentials, ..self }
+    }
+
+    /// The same, from another address of the loopback.
+    #[must_use]
+    pub fn from(self, address: [u8; 4]) -> Self {
+        let client = client().local_address(IpAddr::from(address)).build();
+        Self { client: client.expect("a client"), ..self }
+    }
+
     /// A request to a path, or to a `Location` that the server answered.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = if path.starts_with('/') { format!("{}{path}", self.base) } else { path.into() };
         let request = self.client.request(method, url);
         match &self.credentials {
-            Some((name, password)) => request.basic_auth(name, Some(password)),
-            None => request,
+            Credentials::None => request,
+            Credentials::Basic(name, password) => request.basic_auth(name, Some(password)),
+            Credentials::Bearer(token) => request.bearer_auth(token),
+            Credentials::Cookie(cookie) => request.header("cookie", cookie),
         }
     }
 
@@ -78,6 +120,34 @@ impl Person {
         });
         let answer = self.send("POST", "/api/v2.0/users").json(&body).send().await;
         assert_eq!(answer.expect("an answer").status(), 201, "creating user {name}");
+    }
+
+    /// The status of a request without a body.
+    pub async fn status(&self, method: &str, path: &str) -> u16 {
+        self.send(method, path).send().await.expect("an answer").status().as_u16()
+    }
+
+    /// The status of a request with this JSON.
+    pub async fn json(&self, method: &str, path: &str, body: &Value) -> u16 {
+        let answer = self.send(method, path).json(body).send().await.expect("an answer");
+        answer.status().as_u16()
+    }
+
+    /// The body of a GET that must be answered 200 with JSON.
+    pub async fn read(&self, path: &str) -> Value {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status(), 200, "GET {path}");
+        answer.json().await.expect("JSON")
+    }
+
+    /// A registry token for these scopes, separated by spaces, and the whole answer with it.
+    pub async fn registry_token(&self, scopes: &str) -> (String, Value) {
+        let query = [("service", "harbor-registry"), ("scope", scopes)];
+        let answer = self.send("GET", "/service/token").query(&query).send().await;
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status(), 200, "a token for {scopes}");
+        let body: Value = answer.json().await.expect("JSON");
+        (body["token"].as_str().expect("a token").to_owned(), body)
     }
 
     /// Opens an upload session and returns its location.

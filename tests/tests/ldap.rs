@@ -103,7 +103,7 @@ async fn browser_login(server: &Server, name: &str, password: &str) -> Result<St
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_of_the_directory_log_in_everywhere() {
-    let Some((slapd, server)) = with_directory().await else { return };
+    let Some((_slapd, server)) = with_directory().await else { return };
     let alice = server.person("alice", PASSWORD);
     let me = current(&alice).await;
     assert_eq!(
@@ -196,7 +196,7 @@ async fn only_the_right_name_and_password_are_let_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn guesses_are_counted_whatever_the_spelling() {
-    let Some((slapd, server)) = with_directory().await else { return };
+    let Some((_slapd, server)) = with_directory().await else { return };
     assert_eq!(status(&server.person("alice", PASSWORD), "/v2/").await, 200);
     let mut statuses = Vec::new();
     for n in 0..15 {
@@ -211,10 +211,7 @@ async fn guesses_are_counted_whatever_the_spelling() {
     assert_eq!(statuses.last(), Some(&429));
     // Who has used the right password lately is not kept out.
     assert_eq!(status(&server.person("alice", PASSWORD), "/v2/").await, 200);
-    assert!(
-        browser_login(&server, "alice", PASSWORD).await.is_err_and(|status| status == 429)
-            || browser_login(&server, "alice", PASSWORD).await.is_ok()
-    );
+    assert!(browser_login(&server, "alice", PASSWORD).await.is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -279,7 +276,8 @@ async fn a_group_makes_administrators_while_they_are_in_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_left_the_directory_or_is_disabled_is_out() {
-    let Some((slapd, server)) = with_directory().await else { return };
+    let Some((slapd, mut server)) = with_directory().await else { return };
+    let cookie = browser_login(&server, "alice", PASSWORD).await.unwrap();
     let mut tokens = Vec::new();
     for name in ["alice", "bob"] {
         let answer: Value = docker_login(&server, name, PASSWORD).await.json().await.unwrap();
@@ -299,6 +297,14 @@ async fn who_left_the_directory_or_is_disabled_is_out() {
     assert_eq!(browser_login(&server, "bob", PASSWORD).await, Err(401));
     assert_eq!(docker_login(&server, "bob", PASSWORD).await.status(), 401);
     assert_eq!(refresh(&server, &tokens[1]).await.status(), 401);
+    // A session is believed for some minutes, by the process that has looked its owner up.
+    let path = "/api/v2.0/users/current";
+    let request = server.nobody().send("GET", path).header("cookie", &cookie);
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    server.kill();
+    server.start();
+    let request = server.nobody().send("GET", path).header("cookie", &cookie);
+    assert_eq!(request.send().await.unwrap().status(), 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -358,6 +364,26 @@ async fn a_directory_that_is_down_is_no_wrong_password() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_never_answers_holds_up_nobody_for_long() {
+    let Some((_slapd, server)) = with_directory().await else { return };
+    // Connections are made, and nobody speaks.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ldap://{}", silent.local_addr().unwrap());
+    let changes = json!({"ldap_url": url, "ldap_search_password": "x", "ldap_timeout": 1});
+    assert_eq!(configure(&server, &changes).await, 200);
+    let since = Instant::now();
+    let logins = (0..20).map(|n| {
+        let person = server.person(if n % 2 == 0 { "alice" } else { "bob" }, PASSWORD);
+        tokio::spawn(async move { status(&person, "/v2/").await })
+    });
+    for login in logins.collect::<Vec<_>>() {
+        assert_eq!(login.await.unwrap(), 503);
+    }
+    assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
+    assert_eq!(status(&server.admin(), "/v2/").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parallel_logins_of_one_client_ask_the_directory_once() {
     let Some((slapd, server)) = with_directory().await else { return };
     let alice = server.person("alice", PASSWORD);
@@ -386,7 +412,7 @@ async fn parallel_logins_of_one_client_ask_the_directory_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_name_takes_as_long_as_a_wrong_password() {
-    let Some((slapd, server)) = with_directory().await else { return };
+    let Some((_slapd, server)) = with_directory().await else { return };
     let mut times = [Vec::new(), Vec::new()];
     for n in 0..9 {
         for (name, times) in ["alice", "nobody"].iter().zip(&mut times) {
@@ -435,7 +461,7 @@ async fn a_ping_tries_settings_and_gives_no_password_away() {
     assert_eq!(ping(&server, &json!({"ldap_url": slapd.url()})).await, json!({"success": true}));
     for (body, word) in [
         (json!({"ldap_search_password": "wrong"}), "ldap_search_password"),
-        (json!({"ldap_url": "http://x"}), "ldap_url"),
+        (json!({"ldap_url": "http://x", "ldap_search_password": "x"}), "ldap_url"),
         (json!({"ldap_filter": "("}), "ldap_filter"),
         (json!({"ldap_scope": 7}), "ldap_scope"),
         (json!({"ldap_connection_timeout": 0}), "ldap_connection_timeout"),
@@ -463,7 +489,7 @@ async fn a_ping_tries_settings_and_gives_no_password_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_and_groups_are_searched_and_imported() {
-    let Some((slapd, server)) = with_directory().await else { return };
+    let Some((_slapd, server)) = with_directory().await else { return };
     let admin = server.admin();
     let search = async |query: &str| {
         let answer = admin.get(&format!("/api/v2.0/ldap/{query}")).await;

@@ -24,10 +24,13 @@ const MOST: usize = 10_000;
 
 pub(super) struct Logins {
     right: Mutex<HashMap<Trace, Right>>,
-    under_way: Mutex<HashMap<Trace, Weak<Turn<()>>>>,
+    under_way: Mutex<HashMap<Trace, Weak<Turn<Trouble>>>>,
     seen: Mutex<HashMap<PrincipalId, Instant>>,
     at_once: Semaphore,
 }
+
+/// What went wrong last with the logins that wait for each other, and when.
+pub(super) type Trouble = Option<(Instant, String)>;
 
 /// A password that was right.
 #[derive(Clone, Copy)]
@@ -50,7 +53,7 @@ impl Default for Logins {
 
 impl Logins {
     /// Waits until no other login with the same name and password is under way.
-    pub(super) async fn turn(&self, trace: Trace) -> OwnedMutexGuard<()> {
+    pub(super) async fn turn(&self, trace: Trace) -> OwnedMutexGuard<Trouble> {
         let turn = {
             let mut under_way = lock(&self.under_way);
             if under_way.len() >= MOST {
@@ -58,7 +61,7 @@ impl Logins {
             }
             let known = under_way.get(&trace).and_then(Weak::upgrade);
             known.unwrap_or_else(|| {
-                let turn = Arc::new(Turn::new(()));
+                let turn = Arc::new(Turn::new(None));
                 under_way.insert(trace, Arc::downgrade(&turn));
                 turn
             })

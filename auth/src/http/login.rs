@@ -9,6 +9,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SET_COOKIE};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use roadstead_model::{ErrorBody, Origin};
+use roadstead_storage::tables::user;
 
 use crate::authenticate::Auth;
 use crate::error::Error;
@@ -19,7 +20,11 @@ const LONGEST_FORM: usize = 16 << 10;
 
 /// The routes below `/c/`.
 pub(super) fn routes(auth: Auth) -> Router {
-    Router::new().route("/c/login", post(log_in)).route("/c/log_out", get(log_out)).with_state(auth)
+    Router::new()
+        .route("/c/login", post(log_in))
+        .route("/c/log_out", get(log_out))
+        .route("/c/userExists", post(user_exists))
+        .with_state(auth)
 }
 
 /// An answer that refuses, in Harbor's form.
@@ -49,9 +54,9 @@ impl IntoResponse for Failure {
             }
             Error::Invalid(_) | Error::Refused(_) => (S::BAD_REQUEST, "BAD_REQUEST"),
             Error::Denied(_) => (S::FORBIDDEN, "FORBIDDEN"),
+            Error::Precondition(_) => (S::PRECONDITION_FAILED, "PRECONDITION"),
             Error::Conflict(_) => (S::CONFLICT, "CONFLICT"),
             Error::NotFound(_) => (S::NOT_FOUND, "NOT_FOUND"),
-            Error::Precondition(_) => (S::PRECONDITION_FAILED, "PRECONDITION"),
             _ => (S::SERVICE_UNAVAILABLE, "UNKNOWN"),
         };
         let message = if status == S::SERVICE_UNAVAILABLE {
@@ -91,16 +96,7 @@ async fn log_in(
     body: Body,
 ) -> Result<Response, Failure> {
     refuse_cross_site(&headers)?;
-    let form = Limited::new(body, LONGEST_FORM).collect().await;
-    let form = form.map_err(|_| Error::Invalid("the form could not be read"))?.to_bytes();
-    let (mut name, mut password) = (String::new(), String::new());
-    for (key, value) in form_urlencoded::parse(&form) {
-        match key.as_ref() {
-            "principal" => name = value.into_owned(),
-            "password" => password = value.into_owned(),
-            _ => {}
-        }
-    }
+    let [name, password] = form(body, ["principal", "password"]).await?;
     let origin = origin(&extensions);
     let configuration = auth.configuration().await?;
     if let Some(location) = auth.oidc_login_location(&configuration, &name).await? {
@@ -120,6 +116,47 @@ async fn log_in(
 fn elsewhere(location: &str) -> Response {
     let body = serde_json::json!({"redirect_location": location});
     (StatusCode::FORBIDDEN, axum::Json(body)).into_response()
+}
+
+/// The values of these fields of a form; empty where there is none.
+async fn form<const N: usize>(body: Body, fields: [&str; N]) -> Result<[String; N], Failure> {
+    let form = Limited::new(body, LONGEST_FORM).collect().await;
+    let form = form.map_err(|_| Error::Invalid("the form could not be read"))?.to_bytes();
+    let mut values = [const { String::new() }; N];
+    for (key, value) in form_urlencoded::parse(&form) {
+        if let Some(at) = fields.iter().position(|field| *field == key) {
+            values[at] = value.into_owned();
+        }
+    }
+    Ok(values)
+}
+
+/// Whether a name or a mail address is taken: for administrators, and for whoever registers
+/// themselves, as often as they may register.
+async fn user_exists(
+    State(auth): State<Auth>,
+    headers: HeaderMap,
+    extensions: Extensions,
+    body: Body,
+) -> Result<Response, Failure> {
+    refuse_cross_site(&headers)?;
+    let [target, value] = form(body, ["target", "value"]).await?;
+    let origin = origin(&extensions);
+    let caller = auth.api_caller(&headers, origin.clone()).await?;
+    if !(caller.is_sysadmin() && caller.is_person()) {
+        if !auth.configuration().await?.is_on("self_registration") {
+            let why = "only administrators ask this while self-registration is switched off";
+            return Err(Error::Denied(why).into());
+        }
+        auth.throttle.admit_stranger(&origin.address)?;
+    }
+    let mut conn = auth.db.read().await?;
+    let found = match target.as_str() {
+        "username" => user::find(&mut conn, &value).await?,
+        "email" => user::find_by_email(&mut conn, &value).await?,
+        _ => return Err(Error::Invalid("the target must be username or email").into()),
+    };
+    Ok(axum::Json(found.is_some()).into_response())
 }
 
 /// Gives a browser its cookie, and the token that goes with it.

@@ -66,10 +66,7 @@ impl Auth {
         person: &Person,
         origin: &Origin,
     ) -> Result<Principal> {
-        accounts::check_name(name)?;
-        if name.starts_with(self.configuration().await?.robot_prefix()) {
-            return Err(Error::Invalid("a username must not begin like those of robots"));
-        }
+        accounts::check_name(name, self.configuration().await?.robot_prefix())?;
         let identity = &person.identity;
         let realname = identity.realname.as_deref().unwrap_or(name);
         let realname: String = realname.chars().filter(|c| !c.is_control()).take(LONGEST).collect();

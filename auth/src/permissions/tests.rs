@@ -42,7 +42,7 @@ impl Numbers {
 
     fn entry(&mut self, scope: Scope) -> Entry {
         let pattern = ["", "", "web", "**"][self.below(4)].to_owned();
-        Entry { scope, pattern, access: self.access() }
+        Entry { scope, pattern, access: self.access(), effect: false }
     }
 
     /// Entries for a robot of the system; the places are different.
@@ -182,7 +182,7 @@ async fn no_robot_makes_or_changes_one_to_more_than_it_is() {
 async fn pulling_that_follows_from_pushing_is_not_given_by_who_cannot_pull() {
     let world = World::new().await;
     let (push, one) = (Permission::repository(Action::Push), &world.projects[0]);
-    let entry = |scope| Entry { scope, pattern: String::new(), access: vec![push] };
+    let entry = |scope| Entry { scope, pattern: String::new(), access: vec![push], effect: false };
     let new = |name: &str| NewRobotAccount {
         name: name.to_owned(),
         description: String::new(),

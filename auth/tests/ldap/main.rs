@@ -8,6 +8,7 @@ mod slapd;
 
 mod groups;
 mod people;
+mod tokens;
 mod trouble;
 
 use roadstead_auth::ldap::{Directory, Group, Settings};

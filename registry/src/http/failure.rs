@@ -22,12 +22,14 @@ pub(super) struct Failure {
     body: ErrorBody,
     headers: Vec<(HeaderName, HeaderValue)>,
     challenge: Option<Challenge>,
+    /// Whether a rule of the project's, or its quota, forbids what the caller may do otherwise.
+    by_rule: bool,
 }
 
 impl Failure {
     pub(super) fn new(status: StatusCode, code: OciCode, message: impl Into<String>) -> Self {
         let body = ErrorBody::one(code, message);
-        Self { status, body, headers: Vec::new(), challenge: None }
+        Self { status, body, headers: Vec::new(), challenge: None, by_rule: false }
     }
 
     pub(super) fn bad_request(code: OciCode, message: impl Into<String>) -> Self {
@@ -37,6 +39,17 @@ impl Failure {
     fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// Harbor's words for it.
+    pub(super) fn read_only() -> Self {
+        Self::new(StatusCode::FORBIDDEN, OciCode::Denied, "the system is in read only mode")
+    }
+
+    /// What the rule says that forbids the request; None when something else is in the way.
+    pub(super) fn rule_that_forbids(&self) -> Option<&str> {
+        let first = self.body.errors.first().filter(|_| self.by_rule);
+        first.map(|entry| entry.message.as_str())
     }
 
     pub(super) fn path() -> Self {
@@ -150,10 +163,13 @@ impl From<Error> for Failure {
             Error::ManifestTooLarge(_) => (S::PAYLOAD_TOO_LARGE, OciCode::ManifestInvalid),
             Error::TooManyTags(_) => (S::URI_TOO_LONG, OciCode::TagInvalid),
             Error::Precondition(_) => (S::PRECONDITION_FAILED, OciCode::Denied),
-            Error::Immutable(_)
-            | Error::ImmutableDeletion(_)
-            | Error::ProjectNotEmpty
-            | Error::PushedMeanwhile(_) => (S::PRECONDITION_FAILED, OciCode::Precondition),
+            Error::Immutable(_) | Error::ImmutableDeletion(_) => {
+                let (status, code) = (S::PRECONDITION_FAILED, OciCode::Precondition);
+                return Self { by_rule: true, ..Self::new(status, code, error.to_string()) };
+            }
+            Error::ProjectNotEmpty | Error::PushedMeanwhile(_) => {
+                (S::PRECONDITION_FAILED, OciCode::Precondition)
+            }
             Error::ManifestHeld(_) | Error::BlobHeld(_) => {
                 let held = Self::new(S::METHOD_NOT_ALLOWED, OciCode::Denied, error.to_string());
                 return held.with(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -204,7 +220,7 @@ fn over_quota(used: i64, requested: i64, quota: i64) -> Failure {
         binary(used),
         binary(quota)
     );
-    Failure::new(StatusCode::FORBIDDEN, OciCode::Denied, message)
+    Failure { by_rule: true, ..Failure::new(StatusCode::FORBIDDEN, OciCode::Denied, message) }
 }
 
 /// A number of bytes as people read it: `512 B`, `1.5 MiB`.

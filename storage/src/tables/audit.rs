@@ -218,3 +218,6 @@ pub async fn count(conn: &mut Conn, part: Part, conditions: &[Condition]) -> Res
     let (count,) = narrowed(conn, select, part, conditions).fetch_one::<(i64,)>().await?;
     Ok(count)
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ pub struct Group {
 
 /// Harbor's number for groups of an LDAP directory.
 pub const LDAP: i64 = 1;
+/// Harbor's number for groups of an HTTP proxy that authenticates.
+pub const HTTP: i64 = 2;
 /// Harbor's number for groups of an OpenID provider.
 pub const OIDC: i64 = 3;
 
@@ -125,6 +127,8 @@ pub struct Filter<'a> {
     pub name: &'a str,
     /// The whole distinguished name.
     pub ldap_dn: &'a str,
+    /// Harbor's number of the kind; 0 for every kind.
+    pub kind: i64,
 }
 
 fn narrowed<'c>(conn: &'c mut Conn, select: &'static str, filter: Filter<'_>) -> Query<'c> {
@@ -137,6 +141,9 @@ fn narrowed<'c>(conn: &'c mut Conn, select: &'static str, filter: Filter<'_>) ->
     }
     if !filter.ldap_dn.is_empty() {
         query = query.push(" AND ldap_group_dn = ").push_bind(filter.ldap_dn);
+    }
+    if filter.kind != 0 {
+        query = query.push(" AND group_type = ").push_bind(filter.kind);
     }
     query
 }

@@ -142,6 +142,11 @@ pub async fn touch(tx: &mut Tx, id: PrincipalId, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
+/// Keeps a principal from being changed before the transaction ends.
+pub async fn share(tx: &mut Tx, id: PrincipalId) -> Result<()> {
+    tx.share("SELECT id FROM principal WHERE id = $1 FOR SHARE", id.0).await
+}
+
 /// Enables or disables a principal.
 pub async fn set_disabled(
     tx: &mut Tx,
@@ -158,9 +163,24 @@ pub async fn set_disabled(
     Ok(())
 }
 
-/// Deletes a principal: it loses its name, its roles, its groups and every credential. The row
-/// stays, because its past names it. False when there was none.
+/// Deletes a principal: it loses its name, its roles, its groups, its tokens and every credential.
+/// The row stays, because its past names it. False when there was none.
 pub async fn remove(tx: &mut Tx, id: PrincipalId, now: Timestamp) -> Result<bool> {
+    if !remove_one(tx, id, now).await? {
+        return Ok(false);
+    }
+    let tokens: Vec<(i64,)> = tx
+        .query("SELECT principal_id FROM personal_token WHERE owner_id = $1")
+        .bind(id.0)
+        .fetch_all()
+        .await?;
+    for (token,) in tokens {
+        remove_one(tx, PrincipalId(token), now).await?;
+    }
+    Ok(true)
+}
+
+async fn remove_one(tx: &mut Tx, id: PrincipalId, now: Timestamp) -> Result<bool> {
     let removed = tx
         .query(
             "UPDATE principal SET name = name || '#' || CAST(id AS TEXT), deleted_at = $1,

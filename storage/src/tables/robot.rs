@@ -183,3 +183,39 @@ pub async fn ids_in(conn: &mut Conn, project: ProjectId) -> Result<Vec<Principal
         .await?;
     Ok(rows.into_iter().map(|(id,)| PrincipalId(id)).collect())
 }
+
+/// The robots that a robot has made and is still answerable for.
+pub async fn made_by(conn: &mut Conn, maker: PrincipalId) -> Result<Vec<Robot>> {
+    let rows: Vec<Row> = conn
+        .query(SELECT)
+        .push(" AND r.creator_type = 'robot' AND r.creator_id = $1 ORDER BY p.id")
+        .bind(maker.0)
+        .fetch_all()
+        .await?;
+    Ok(rows.into_iter().map(robot).collect())
+}
+
+/// Makes a person answerable for a robot, in place of who made it.
+pub async fn adopt(tx: &mut Tx, id: PrincipalId, person: PrincipalId) -> Result<()> {
+    tx.query("UPDATE robot SET creator_type = 'local', creator_id = $1 WHERE principal_id = $2")
+        .bind(person.0)
+        .bind(id.0)
+        .execute()
+        .await?;
+    Ok(())
+}
+
+/// Moves the end of a robot, whatever its duration says.
+pub async fn set_expiry(
+    tx: &mut Tx,
+    id: PrincipalId,
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<()> {
+    tx.query("UPDATE robot SET expires_at = $1 WHERE principal_id = $2")
+        .bind(expires_at.map(|at| at.0))
+        .bind(id.0)
+        .execute()
+        .await?;
+    principal::touch(tx, id, now).await
+}

@@ -220,6 +220,20 @@ pub async fn set_sysadmin(
     principal::touch(tx, id, now).await
 }
 
+/// How many people are administrators by an administrator's decision and may log in. Who else
+/// wants to change that waits until the transaction ends.
+pub async fn count_sysadmins(tx: &mut Tx) -> Result<i64> {
+    tx.query("UPDATE user_account SET sysadmin = sysadmin WHERE sysadmin").execute().await?;
+    let (count,) = tx
+        .query(
+            "SELECT COUNT(*) FROM user_account u JOIN principal p ON p.id = u.principal_id
+             WHERE u.sysadmin AND NOT p.disabled AND p.deleted_at IS NULL",
+        )
+        .fetch_one::<(i64,)>()
+        .await?;
+    Ok(count)
+}
+
 /// Notes whether a group of the directory makes a person an administrator.
 pub async fn set_directory_admin(tx: &mut Tx, id: PrincipalId, admin: bool) -> Result<()> {
     tx.query("UPDATE user_account SET directory_admin = $1 WHERE principal_id = $2")

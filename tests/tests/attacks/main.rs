@@ -1,0 +1,65 @@
+//! Attacks on who somebody is and on what they may do, each with the answer that is safe.
+
+mod passwords;
+mod secrets;
+mod tenancy;
+mod tokens;
+
+use roadstead_tests::http::Person;
+use roadstead_tests::{Server, Setup};
+use sqlx::SqlitePool;
+
+/// The password of every user that [`Person::create_user`] makes.
+const PASSWORD: &str = "Password-1";
+
+/// Two tenants: alice has the private project `hers` with an image, mallory the private project
+/// `his` with another. Both repositories are called `app`.
+struct Tenants {
+    server: Server,
+    alice: Person,
+    mallory: Person,
+}
+
+impl Tenants {
+    async fn new() -> Self {
+        Self::on(Setup::new()).await
+    }
+
+    async fn on(setup: Setup) -> Self {
+        let server = setup.start();
+        let admin = server.admin();
+        for name in ["alice", "mallory"] {
+            admin.create_user(name).await;
+        }
+        let alice = server.person("alice", PASSWORD);
+        let mallory = server.person("mallory", PASSWORD);
+        alice.create_project("hers", false).await;
+        alice.push_image("hers/app", "v1", b"a layer of hers").await;
+        mallory.create_project("his", false).await;
+        mallory.push_image("his/app", "v1", b"a layer of his").await;
+        Self { server, alice, mallory }
+    }
+}
+
+/// The id of a person's own account.
+async fn id_of(person: &Person) -> i64 {
+    person.read("/api/v2.0/users/current").await["user_id"].as_i64().expect("an id")
+}
+
+/// The database of a server, for what no answer tells.
+async fn database(server: &Server) -> SqlitePool {
+    let url = format!("sqlite:{}", server.data().join("roadstead.db").display());
+    SqlitePool::connect(&url).await.expect("the server's database")
+}
+
+/// The middle one of some numbers.
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
+/// The number that 95 of 100 of these are not above.
+fn p95(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() * 95 / 100]
+}

@@ -1,0 +1,317 @@
+//! Guessing, flooding, and asking who has an account.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rand::Rng as _;
+use rand::seq::SliceRandom as _;
+use reqwest::Response;
+use roadstead_tests::http::{Person, header};
+use roadstead_tests::{ADMIN_PASSWORD, Server, Setup, content};
+use serde_json::json;
+
+use crate::{PASSWORD, Tenants, database, id_of, median, p95};
+
+/// The doors that take a password.
+const DOORS: usize = 5;
+
+/// Tries a password at one of the doors.
+async fn knock(server: &Server, door: usize, name: &str, password: &str) -> Response {
+    let (nobody, person) = (server.nobody(), server.person(name, password));
+    at_door(&nobody, &person, door, name, password).await
+}
+
+async fn at_door(
+    nobody: &Person,
+    person: &Person,
+    door: usize,
+    name: &str,
+    password: &str,
+) -> Response {
+    let oauth = [("grant_type", "password"), ("username", name), ("password", password)];
+    let login = [("principal", name), ("password", password)];
+    let request = match door {
+        0 => person.send("GET", "/v2/"),
+        1 => person.send("GET", "/service/token?service=harbor-registry"),
+        2 => person.send("GET", "/api/v2.0/users/current"),
+        3 => nobody.send("POST", "/service/token").form(&oauth),
+        _ => nobody.send("POST", "/c/login").form(&login),
+    };
+    request.send().await.expect("an answer")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_thousand_guesses_ten_are_evaluated_and_nobody_is_locked_out() {
+    let tenants = Tenants::new().await;
+    let server = &tenants.server;
+    server.admin().create_user("bob").await;
+    let (token, _) = tenants.alice.registry_token("repository:hers/app:pull").await;
+    let holder = server.bearer(&token);
+    let login = knock(server, 4, "alice", PASSWORD).await;
+    let browser = server.browser(header(&login, "set-cookie").split(';').next().unwrap());
+
+    let since = Instant::now();
+    let (mut evaluated, mut slowed) = (0, 0);
+    for round in 0..50 {
+        let guesses = (0..20).map(|at| {
+            let password = format!("Guess-{round}-{at}");
+            async move { knock(server, at % DOORS, "alice", &password).await }
+        });
+        for answer in futures_util::future::join_all(guesses).await {
+            match answer.status().as_u16() {
+                401 => evaluated += 1,
+                429 => {
+                    let wait: u64 = header(&answer, "retry-after").parse().unwrap();
+                    assert!((1..=60).contains(&wait), "{wait}");
+                    slowed += 1;
+                }
+                other => panic!("a guess was answered {other}"),
+            }
+        }
+        // Whoever has logged in within the hour, and whatever was issued, goes on.
+        if round % 10 == 0 {
+            for door in 0..DOORS {
+                let answer = knock(server, door, "alice", PASSWORD).await;
+                assert_eq!(answer.status(), 200, "door {door}");
+            }
+            assert_eq!(holder.status("GET", "/v2/hers/app/manifests/v1").await, 200);
+            assert_eq!(browser.status("GET", "/api/v2.0/users/current").await, 200);
+        }
+    }
+    // Ten at once, and one more for every six seconds that this takes.
+    let most = 10 + 1 + since.elapsed().as_secs() / 6;
+    assert!(evaluated <= most && evaluated >= 10, "{evaluated} of 1000 were evaluated");
+    assert_eq!(evaluated + slowed, 1000);
+    assert_eq!(knock(server, 0, "bob", PASSWORD).await.status(), 200, "another account");
+
+    let rows: (i64,) = sqlx::query_as(
+        "SELECT COUNT(*) FROM audit_log WHERE resource = 'alice' AND operation = 'login'
+           AND success = 0 AND resource_type = 'user'",
+    )
+    .fetch_one(&database(server).await)
+    .await
+    .unwrap();
+    assert_eq!(u64::try_from(rows.0).unwrap(), evaluated, "rows in the audit log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_tries_many_accounts_is_slowed_down_and_others_are_not() {
+    let server = Setup::new().start();
+    server.admin().create_user("alice").await;
+    let mut evaluated = 0;
+    let since = Instant::now();
+    for round in 0..40 {
+        let guesses = (0..20).map(|at| {
+            let name = format!("user-{round}-{at}");
+            let attacker = server.person(&name, "Password-1").from([127, 0, 7, at]);
+            async move { attacker.status("GET", "/v2/").await }
+        });
+        for status in futures_util::future::join_all(guesses).await {
+            assert!(status == 401 || status == 429, "{status}");
+            evaluated += u64::from(status == 401);
+        }
+    }
+    let most = 301 + since.elapsed().as_secs() * 5;
+    assert!(evaluated <= most && evaluated >= 300, "{evaluated} of 800 were evaluated");
+    let elsewhere = server.person("alice", PASSWORD).from([127, 0, 8, 1]);
+    assert_eq!(elsewhere.status("GET", "/v2/").await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_password_is_of_no_use_from_that_moment_on() {
+    let tenants = Tenants::new().await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let users = (0..6).map(|at| {
+        let (person, stop) = (tenants.server.person("alice", PASSWORD), stop.clone());
+        tokio::spawn(async move {
+            let path = ["/v2/hers/app/manifests/v1", "/service/token"][at % 2];
+            let mut last = None;
+            while !stop.load(Ordering::Relaxed) {
+                let began = Instant::now();
+                if person.status("GET", path).await == 200 {
+                    last = Some(began);
+                }
+            }
+            last
+        })
+    });
+    let users: Vec<_> = users.collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let path = format!("/api/v2.0/users/{}/password", id_of(&tenants.alice).await);
+    let change = json!({"old_password": PASSWORD, "new_password": "Password-2"});
+    assert_eq!(tenants.alice.json("PUT", &path, &change).await, 200);
+    let changed = Instant::now();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    stop.store(true, Ordering::Relaxed);
+    for user in users {
+        let last = user.await.unwrap().expect("it worked before");
+        assert!(last < changed, "the old password worked {:?} later", last - changed);
+    }
+}
+
+/// Everything that an answer says, but for what is different in each.
+async fn said(answer: Response) -> String {
+    let status = answer.status();
+    let headers: BTreeMap<String, String> = answer
+        .headers()
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "x-request-id" | "date"))
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
+    format!("{status} {headers:?} {}", answer.text().await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_fails_says_the_same_whether_there_is_such_an_account() {
+    let tenants = Tenants::new().await;
+    let server = &tenants.server;
+    for door in 0..DOORS {
+        let unknown = said(knock(server, door, "nobody-at-all", "Password-2").await).await;
+        for (name, password) in [
+            ("alice", "Password-2"),
+            ("alice@example.com", "Password-2"),
+            ("nobody@example.com", "Password-2"),
+            ("alice", "rspat_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+            ("nobody-at-all", "rspat_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+            ("robot$hers+ci", "Password-2"),
+            ("robot$", "Password-2"),
+        ] {
+            let known = said(knock(server, door, name, password).await).await;
+            assert_eq!(known, unknown, "door {door}: {name}");
+        }
+    }
+}
+
+/// The times that wrong passwords take, in milliseconds: of names that exist and of some that do
+/// not, in random order.
+async fn timed(server: &Server, known: &[String], salt: &str) -> (Vec<f64>, Vec<f64>) {
+    let mut rng = content::rng();
+    let mut tries = Vec::new();
+    for name in known {
+        for _ in 0..9 {
+            tries.push((true, name.clone()));
+            tries.push((false, format!("{salt}{name}")));
+        }
+    }
+    tries.shuffle(&mut rng);
+    let networks: Vec<Person> =
+        (1..=4).map(|n| server.nobody().from([127, n, salt.len() as u8, 1])).collect();
+    let mut times = (Vec::new(), Vec::new());
+    for (at, (exists, name)) in tries.iter().enumerate() {
+        let person = networks[at % networks.len()].clone().known_as(name, "Wrong-1");
+        let began = Instant::now();
+        let status = person.status("GET", "/v2/").await;
+        let took = began.elapsed().as_secs_f64() * 1e3;
+        assert_eq!(status, 401, "{name}");
+        if *exists { times.0.push(took) } else { times.1.push(took) }
+    }
+    times
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_fails_takes_as_long_whether_there_is_such_an_account() {
+    let mut heard = Vec::new();
+    // Noise of a busy machine passes; a difference stays.
+    for _ in 0..3 {
+        let server = Setup::new().start();
+        let admin = server.admin();
+        let known: Vec<String> = (0..23).map(|n| format!("person-{n}")).collect();
+        for name in &known {
+            admin.create_user(name).await;
+        }
+        let (existing, missing) = timed(&server, &known, "x").await;
+        let (existing, missing) = (median(existing), median(missing));
+        heard.push(format!("{existing:.2} ms and {missing:.2} ms"));
+        if (existing - missing).abs() < 0.05 * missing {
+            return;
+        }
+    }
+    panic!("medians of known and of unknown names: {heard:?}");
+}
+
+/// 500 clients at once that ask for a token about every second, with passwords or without, from
+/// many networks; until told to stop, on a thread that runs after all others, because they bring
+/// their own machines.
+fn flood(server: &Server, logins: bool, stop: Arc<AtomicBool>) -> std::thread::JoinHandle<u64> {
+    let networks: Vec<Person> = (0..50).map(|n| server.nobody().from([127, 1, n, 1])).collect();
+    let people: Vec<Person> = (0..500)
+        .map(|n| {
+            let person = networks[n % networks.len()].clone();
+            match n % 5 {
+                _ if !logins => person,
+                0 => person.known_as("alice", PASSWORD),
+                1 => person.known_as("admin", ADMIN_PASSWORD),
+                _ => person.known_as(&format!("user-{}", rand::rng().random::<u64>()), "Wrong-1"),
+            }
+        })
+        .collect();
+    std::thread::spawn(move || {
+        let _ = rustix::process::nice(19);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let stop = &stop;
+            let loops = people.into_iter().zip(0..).map(|(person, at)| async move {
+                let mut sent = 0;
+                tokio::time::sleep(Duration::from_millis(1) * at).await;
+                while !stop.load(Ordering::Relaxed) {
+                    person.get("/service/token?service=harbor-registry").await;
+                    sent += 1;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                sent
+            });
+            futures_util::future::join_all(loops).await.into_iter().sum()
+        })
+    })
+}
+
+/// How long pulls by tag take, in milliseconds, one every few milliseconds.
+async fn pulls(holder: &Person, count: usize) -> Vec<f64> {
+    let mut times = Vec::new();
+    for _ in 0..count {
+        let began = Instant::now();
+        let answer = holder.get("/v2/hers/app/manifests/v1").await;
+        assert_eq!(answer.status(), 200);
+        answer.bytes().await.unwrap();
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    times
+}
+
+/// What 95 of 100 pulls take at most while a flood goes on, in milliseconds.
+async fn pulls_under(tenants: &Tenants, holder: &Person, logins: bool) -> f64 {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flood = flood(&tenants.server, logins, stop.clone());
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let took = p95(pulls(holder, 100).await);
+    stop.store(true, Ordering::Relaxed);
+    let sent = flood.join().unwrap();
+    assert!(sent >= 250, "no flood: {sent} requests");
+    took
+}
+
+/// Hashing takes a hundred times what a request takes otherwise, and all of it is to be felt by
+/// those who log in: the same flood without passwords is what it is compared with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_logins_does_not_slow_down_who_pulls() {
+    let tenants = Tenants::new().await;
+    let (token, _) = tenants.alice.registry_token("repository:hers/app:pull").await;
+    let holder = tenants.server.bearer(&token);
+    pulls(&holder, 50).await;
+    // The best of some rounds is what the server does to itself; the rest is what else the
+    // machine was doing.
+    let (mut usual, mut flooded, mut heard) = (f64::MAX, f64::MAX, Vec::new());
+    for round in 0..10 {
+        let plain = pulls_under(&tenants, &holder, false).await;
+        let logins = pulls_under(&tenants, &holder, true).await;
+        heard.push(format!("{plain:.1} ms, and {logins:.1} ms while passwords are hashed"));
+        (usual, flooded) = (usual.min(plain), flooded.min(logins));
+        if round >= 1 && flooded <= 2.0 * usual {
+            return;
+        }
+    }
+    panic!("95 of 100 pulls took {heard:?}");
+}
