@@ -1,5 +1,7 @@
 //! The secret of the command line of people who log in at an OpenID provider.
 
+use std::collections::HashMap;
+
 use axum::Extension;
 use axum::extract::{Path, State};
 use http::{Method, StatusCode};
@@ -8,9 +10,9 @@ use roadstead_model::{Action, PrincipalId, Resource};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::body::Body;
+use crate::body::{Body, null_as_default};
 use crate::failure::Failure;
-use crate::guard::{Access, Routes, permission};
+use crate::guard::{Access, Routes, number, permission};
 use crate::openapi::Description;
 use crate::{Api, BASE};
 
@@ -27,11 +29,11 @@ pub(crate) fn register(routes: &mut Routes) {
 #[serde(default)]
 #[schema(as = OIDCCliSecretReq)]
 struct OidcCliSecretReq {
+    #[serde(deserialize_with = "null_as_default")]
     secret: String,
 }
 
 /// Harbor's `OIDCUserInfo`.
-#[expect(dead_code, reason = "the answers about users do not have it yet")]
 #[derive(Serialize, ToSchema)]
 #[schema(as = OIDCUserInfo)]
 pub(crate) struct OidcUserInfo {
@@ -60,11 +62,10 @@ impl From<OidcMeta> for OidcUserInfo {
 async fn replace(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Path(user_id): Path<String>,
+    Path(path): Path<HashMap<String, String>>,
     Body(request): Body<OidcCliSecretReq>,
 ) -> Result<StatusCode, Failure> {
-    let not_a_number = |_| Failure::unprocessable("user_id must be a whole number");
-    let id = PrincipalId(user_id.parse().map_err(not_a_number)?);
+    let id = PrincipalId(number(&path, "user_id")?);
     api.auth.set_cli_secret(&caller, id, &request.secret).await?;
     Ok(StatusCode::OK)
 }
@@ -72,7 +73,7 @@ async fn replace(
 /// Whether a CLI secret is enough for a request: what Harbor lets its command lines do. Whoever has
 /// copied it from a file of docker's changes no account with it and makes no tokens.
 pub(crate) fn opens(method: &Method, path: &str) -> bool {
-    let path = path.strip_prefix(BASE).unwrap_or_default();
+    let path = path.strip_prefix(BASE).unwrap_or_default().trim_end_matches('/');
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     let segments = segments.as_slice();
     match method.as_str() {

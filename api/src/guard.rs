@@ -183,6 +183,9 @@ async fn check(
     let path = request.uri().path().to_owned();
     if caller.came_with_cli_secret() && !cli_secret::opens(&method, &path) {
         let message = "the CLI secret is not enough here: use a session, an id_token or a token";
+        if changes || matches!(access, Access::System(_)) {
+            note_refusal(api, &caller, &method, &path).await?;
+        }
         return Err(Failure::forbidden(message));
     }
     let mut conn = api.db.read().await?;

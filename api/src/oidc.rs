@@ -7,7 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::Api;
-use crate::body::Body;
+use crate::body::{Body, null_as_default};
 use crate::failure::Failure;
 use crate::guard::{Access, Routes, permission};
 use crate::openapi::Description;
@@ -24,7 +24,9 @@ pub(crate) fn register(routes: &mut Routes) {
 #[serde(default)]
 #[schema(as = OIDCEndpoint)]
 struct Endpoint {
+    #[serde(deserialize_with = "null_as_default")]
     url: String,
+    #[serde(deserialize_with = "null_as_default")]
     verify_cert: bool,
 }
 

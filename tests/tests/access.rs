@@ -94,6 +94,8 @@ async fn every_route_of_the_api_asks_for_its_permission() {
         ("GET", "/api/v2.0/ldap/users/search", "401 403 403 400"),
         ("POST", "/api/v2.0/ldap/users/import", "401 403 403 412"),
         ("GET", "/api/v2.0/ldap/groups/search", "401 403 403 400"),
+        ("POST", "/api/v2.0/system/oidc/ping", "401 403 403 400"),
+        ("PUT", "/api/v2.0/users/1/cli_secret", "401 403 403 412"),
         ("GET", "/api/v2.0/projects", "200 200 200 200"),
         ("HEAD", "/api/v2.0/projects?project_name=secret", "401 200 200 200"),
         ("POST", "/api/v2.0/projects", "401 400 400 400"),

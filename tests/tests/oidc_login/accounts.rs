@@ -155,7 +155,9 @@ async fn a_disabled_account_stays_disabled() {
     let mut browser = Browser::new(&site);
     browser.log_in(&site, "alice").await;
     site.cli_secret("alice", "Chosen-secret-1").await;
-    site.execute("UPDATE principal SET disabled = 1 WHERE name = $1", "alice").await;
+    let path = format!("/api/v2.0/users/{}/disabled", site.id("alice").await);
+    let request = site.server.admin().send("PUT", &path).json(&json!({"disabled": true}));
+    assert_eq!(request.send().await.unwrap().status(), 200);
     assert!(browser.current().await.is_none());
     let answer = browser.arrive(&site, "alice").await;
     assert_eq!(answer.status(), 403);
@@ -163,4 +165,28 @@ async fn a_disabled_account_stays_disabled() {
     assert_eq!(site.server.person("alice", "Chosen-secret-1").get("/v2/").await.status(), 401);
     let disabled = "SELECT disabled FROM principal WHERE name = $1";
     assert_eq!(site.number(disabled, "alice").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_person_who_comes_back_is_a_new_one() {
+    if left_out() {
+        return;
+    }
+    let site = Site::start(&[("oidc_auto_onboard", "true")]).await;
+    site.person("alice", &[]).await;
+    let mut browser = Browser::new(&site);
+    browser.log_in(&site, "alice").await;
+    let project = json!({"project_name": "mine", "metadata": {"public": "false"}});
+    assert_eq!(browser.post("/api/v2.0/projects", project).await.status(), 201);
+    assert_eq!(browser.get("/api/v2.0/projects/mine").await.status(), 200);
+    site.cli_secret("alice", "Chosen-secret-1").await;
+    let first = site.id("alice").await;
+    let answer = site.server.admin().delete(&format!("/api/v2.0/users/{first}")).await;
+    assert_eq!(answer.status(), 200);
+    assert!(browser.current().await.is_none());
+    assert_eq!(site.server.person("alice", "Chosen-secret-1").get("/v2/").await.status(), 401);
+    browser.log_in(&site, "alice").await;
+    assert_ne!(site.id("alice").await, first);
+    assert_eq!(browser.get("/api/v2.0/projects/mine").await.status(), 403);
+    assert_eq!(site.server.person("alice", "Chosen-secret-1").get("/v2/").await.status(), 401);
 }

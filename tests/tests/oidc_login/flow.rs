@@ -1,5 +1,6 @@
 //! The way to the provider and back.
 
+use roadstead_tests::Setup;
 use roadstead_tests::http::header;
 use roadstead_tests::oidc::left_out;
 use serde_json::json;
@@ -56,6 +57,36 @@ async fn a_person_logs_in_with_a_browser() {
         site.number("SELECT count(*) FROM oidc_account WHERE subject = $1", "alice").await,
         1
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_https_every_cookie_is_bound_to_the_host() {
+    if left_out() {
+        return;
+    }
+    let address = "https://registry.example.com";
+    let site = Site::of(Setup::new().env("ROADSTEAD_EXTERNAL_URL", address)).await;
+    site.connect(&[]).await;
+    site.person("alice", &[]).await;
+    let mut browser = Browser::new(&site);
+    let begun = browser.get("/c/oidc/login").await;
+    let login = header(&begun, "set-cookie");
+    let mut there = reqwest::Url::parse(&location(&begun)).unwrap();
+    let query: Vec<_> = there.query_pairs().into_owned().collect();
+    let back = ("redirect_uri".to_owned(), format!("{address}/c/oidc/callback"));
+    assert!(query.contains(&back), "{query:?}");
+    // The provider knows the address of the test.
+    let others = query.into_iter().filter(|(name, _)| name != "redirect_uri");
+    let here = ("redirect_uri".to_owned(), site.server.url("/c/oidc/callback"));
+    there.query_pairs_mut().clear().extend_pairs(others.chain([here]));
+    let callback = site.provider.log_in(there.as_str(), "alice").await;
+    // Which is not the one that the code is redeemed for.
+    assert_eq!(browser.get(callback.as_str()).await.status(), 400);
+    let forgotten = browser.get(callback.as_str()).await;
+    for cookie in [login, header(&forgotten, "set-cookie")] {
+        assert!(cookie.starts_with("__Host-oidc-login="), "{cookie}");
+        assert!(cookie.contains("; Secure") && cookie.contains("; Path=/;"), "{cookie}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,7 +25,12 @@ impl Site {
 
     /// A server in the mode `db_auth`, and a provider.
     pub async fn apart() -> Self {
-        let server = Setup::new().start();
+        Self::of(Setup::new()).await
+    }
+
+    /// The same with a server that is set up like this.
+    pub async fn of(setup: Setup) -> Self {
+        let server = setup.start();
         let provider = provider_of(&server);
         let url = format!("sqlite:{}", server.data().join("roadstead.db").display());
         let db = SqlitePool::connect(&url).await.unwrap();
@@ -106,24 +111,17 @@ impl Site {
         assert_eq!(changed.rows_affected(), 1);
     }
 
-    /// A private project with an image, in which the group is a developer. The group is the
-    /// provider's and must be there.
+    /// A private project with an image, in which a group of the provider is a developer.
     pub async fn project_of_group(&self, project: &str, group: &str) {
-        self.server.admin().create_project(project, false).await;
-        let repository = format!("{project}/app");
-        self.server.admin().push_image(&repository, "v1", b"a layer").await;
-        let bound = sqlx::query(
-            "INSERT INTO role_binding (principal_id, role_id, scope, project_id, created_at,
-                                       updated_at)
-             SELECT g.principal_id, 2, 'project', p.id, 0, 0 FROM user_group g, project p
-             WHERE g.group_name = $1 AND g.group_type = 3 AND p.name = $2",
-        )
-        .bind(group)
-        .bind(project)
-        .execute(&self.db)
-        .await
-        .unwrap();
-        assert_eq!(bound.rows_affected(), 1);
+        let admin = self.server.admin();
+        admin.create_project(project, false).await;
+        admin.push_image(&format!("{project}/app"), "v1", b"a layer").await;
+        let member = json!({
+            "role_id": 2, "member_group": {"group_name": group, "group_type": 3},
+        });
+        let path = format!("/api/v2.0/projects/{project}/members");
+        let answer = admin.send("POST", &path).json(&member).send().await.unwrap();
+        assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
     }
 
     /// Sets the claims of a person at the provider, who is called the same everywhere.
