@@ -289,7 +289,7 @@ pub(crate) async fn refuse(
 }
 
 /// Every refused attempt at something privileged leaves a row.
-async fn note_refusal(
+pub(crate) async fn note_refusal(
     api: &Api,
     caller: &Caller,
     method: &Method,

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use http::header::LOCATION;
 use http::{Method, StatusCode, Uri};
-use roadstead_auth::{Caller, GroupName};
+use roadstead_auth::{Caller, Error as AuthError, GroupName};
 use roadstead_model::{Action, PrincipalId, Resource, RoleId};
 use roadstead_storage::tables::member::{self, Member};
 use roadstead_storage::tables::project::Project;
@@ -19,7 +19,7 @@ use utoipa::openapi::schema::Type;
 use crate::Api;
 use crate::body::Body;
 use crate::failure::Failure;
-use crate::guard::{Access, Routes, number, permission};
+use crate::guard::{Access, Routes, note_refusal, number, permission};
 use crate::openapi::Description;
 use crate::page::ListQuery;
 
@@ -145,7 +145,8 @@ async fn create(
     let group = request.member_group.unwrap_or_default();
     let who = entity(&api, &caller, &user, &group).await?;
     let role = RoleId(request.role_id);
-    let id = api.auth.add_member(&caller, &project, who, role, &pattern).await?;
+    let made = api.auth.add_member(&caller, &project, who, role, &pattern).await;
+    let id = noted(&api, &caller, &Method::POST, &uri, made).await?;
     let location = format!("{}/{id}", uri.path().trim_end_matches('/'));
     Ok((StatusCode::CREATED, [(LOCATION, location)]).into_response())
 }
@@ -179,7 +180,7 @@ async fn entity(
     if !dn.is_empty() || !name.is_empty() {
         let kind = if dn.is_empty() { group.group_type.unwrap_or(0) } else { group::LDAP };
         let wanted = GroupName { name: &name, ldap_dn: &dn, kind };
-        let found = api.auth.find_or_onboard_group(wanted).await?;
+        let found = api.auth.find_or_onboard_group(caller, wanted).await?;
         let which = if dn.is_empty() { &name } else { &dn };
         return found.ok_or_else(|| missing("user group", which));
     }
@@ -205,6 +206,7 @@ async fn update(
     Extension(caller): Extension<Caller>,
     Extension(project): Extension<Project>,
     Path(path): Path<HashMap<String, String>>,
+    uri: Uri,
     Body(request): Body<RoleRequest>,
 ) -> Result<StatusCode, Failure> {
     let id = number(&path, "mid")?;
@@ -214,8 +216,23 @@ async fn update(
             "repository_pattern cannot be changed; remove the member and add it again",
         ));
     }
-    api.auth.set_member_role(&caller, &project, id, RoleId(request.role_id)).await?;
+    let set = api.auth.set_member_role(&caller, &project, id, RoleId(request.role_id)).await;
+    noted(&api, &caller, &Method::PUT, &uri, set).await?;
     Ok(StatusCode::OK)
+}
+
+/// Who tries to hand out more than they have leaves a row.
+async fn noted<T>(
+    api: &Api,
+    caller: &Caller,
+    method: &Method,
+    uri: &Uri,
+    result: Result<T, AuthError>,
+) -> Result<T, Failure> {
+    if matches!(result, Err(AuthError::Denied(_))) {
+        note_refusal(api, caller, method, uri.path()).await?;
+    }
+    Ok(result?)
 }
 
 async fn delete(

@@ -2,10 +2,17 @@
 //! makes them known where that can be answered for.
 
 use roadstead_model::PrincipalId;
+use roadstead_storage::Error as StorageError;
+use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::group::{self, Group};
 
 use crate::authenticate::Auth;
+use crate::caller::Caller;
 use crate::error::{Error, Result};
+use crate::ldap::canonical_dn;
+
+/// The longest name of a group, in characters.
+const LONGEST_NAME: usize = 255;
 
 /// A group as somebody names it; at least one of the two names is there.
 #[derive(Clone, Copy, Debug)]
@@ -19,14 +26,15 @@ pub struct GroupName<'a> {
 }
 
 impl Auth {
-    /// The group that is meant; None when there is none. A group of the OpenID provider exists as
-    /// soon as it is named, because nobody can be asked for it: it has members once its name is
-    /// in their tokens.
+    /// The group that is meant, on behalf of `by`; None when there is none. A group of the OpenID
+    /// provider exists as soon as it is named, because nobody can be asked for it: it has members
+    /// once its name is in their tokens.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when more than one group has the name.
+    /// [`Error::Invalid`] when the distinguished name is none, or more than one group has the name.
     pub async fn find_or_onboard_group(
         &self,
+        by: &Caller,
         wanted: GroupName<'_>,
     ) -> Result<Option<PrincipalId>> {
         let mut conn = self.db.read().await?;
@@ -34,7 +42,9 @@ impl Auth {
             let named = group::find_named(&mut conn, wanted.name).await?;
             named.into_iter().filter(|g| wanted.kind == 0 || g.kind == wanted.kind).collect()
         } else {
-            group::find_by_dn(&mut conn, wanted.ldap_dn).await?.into_iter().collect()
+            let dn = canonical_dn(wanted.ldap_dn);
+            let dn = dn.ok_or(Error::Invalid("ldap_group_dn must be a distinguished name"))?;
+            group::find_by_dn(&mut conn, &dn).await?.into_iter().collect()
         };
         drop(conn);
         match found.as_slice() {
@@ -46,10 +56,22 @@ impl Auth {
         if !provider || wanted.kind != group::OIDC || !wanted.ldap_dn.is_empty() {
             return Ok(None);
         }
-        let mut tx = self.db.begin().await?;
+        self.make_group(by, wanted.name).await.map(Some)
+    }
+
+    async fn make_group(&self, by: &Caller, name: &str) -> Result<PrincipalId> {
+        if name.chars().count() > LONGEST_NAME || name.contains(char::is_control) {
+            return Err(Error::Invalid("group_name must have 1 to 255 plain characters"));
+        }
         let now = self.clock.now();
-        let id = group::ensure(&mut tx, wanted.name, group::OIDC, "", now).await?;
+        let mut tx = self.db.begin().await?;
+        let id = match group::insert(&mut tx, name, group::OIDC, "", now).await {
+            Err(StorageError::Conflict) => return Err(Error::Conflict("the group exists already")),
+            result => result?,
+        };
+        let event = Event::of("user_group", name, "create").described("named as a member");
+        audit::record(&mut tx, by.actor(), event, now).await?;
         tx.commit().await?;
-        Ok(Some(id))
+        Ok(id)
     }
 }

@@ -123,7 +123,7 @@ impl Person {
     }
 
     /// The status of a request without a body.
-    pub async fn status(&self, method: &str, path: &str) -> u16 {
+    pub async fn status_of(&self, method: &str, path: &str) -> u16 {
         self.send(method, path).send().await.expect("an answer").status().as_u16()
     }
 
@@ -134,7 +134,7 @@ impl Person {
     }
 
     /// The body of a GET that must be answered 200 with JSON.
-    pub async fn read(&self, path: &str) -> Value {
+    pub async fn read_json(&self, path: &str) -> Value {
         let answer = self.get(path).await;
         assert_eq!(answer.status(), 200, "GET {path}");
         answer.json().await.expect("JSON")

@@ -1,5 +1,6 @@
 //! What the whole-system tests share: starting the built binary, making content, talking to it.
 
+pub mod api;
 pub mod clients;
 pub mod content;
 pub mod http;

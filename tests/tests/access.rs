@@ -97,7 +97,7 @@ async fn every_route_of_the_api_asks_for_its_permission() {
         ("POST", "/api/v2.0/system/oidc/ping", "401 403 403 400"),
         ("PUT", "/api/v2.0/users/1/cli_secret", "401 403 403 412"),
         ("GET", "/api/v2.0/projects", "200 200 200 200"),
-        ("HEAD", "/api/v2.0/projects?project_name=secret", "401 200 200 200"),
+        ("HEAD", "/api/v2.0/projects?project_name=secret", "401 403 200 200"),
         ("POST", "/api/v2.0/projects", "401 400 400 400"),
         ("GET", "/api/v2.0/projects/secret", "401 403 200 200"),
         ("GET", "/api/v2.0/projects/open", "200 200 200 200"),
@@ -110,6 +110,53 @@ async fn every_route_of_the_api_asks_for_its_permission() {
         ("DELETE", "/api/v2.0/ping", "405 405 405 405"),
     ];
     for (method, path, statuses) in expected {
+        assert_eq!(answers(&callers, method, path, "{}").await, statuses, "{method} {path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_of_a_project_asks_for_its_permission() {
+    let (_server, callers) = two_projects().await;
+    // Statuses of a private project, and of a public one.
+    let expected = [
+        ("GET", "", "401 403 200 200", "200 200 200 200"),
+        ("GET", "/summary", "401 403 200 200", "200 200 200 200"),
+        ("GET", "/_deletable", "401 403 200 200", "401 403 200 200"),
+        ("PUT", "", "401 403 200 200", "401 403 200 200"),
+        ("DELETE", "", "401 403 412 412", "401 403 412 412"),
+        ("GET", "/members", "401 403 200 200", "401 403 200 200"),
+        ("POST", "/members", "401 403 400 400", "401 403 400 400"),
+        ("GET", "/members/999", "401 403 404 404", "401 403 404 404"),
+        ("PUT", "/members/999", "401 403 404 404", "401 403 404 404"),
+        ("DELETE", "/members/999", "401 403 404 404", "401 403 404 404"),
+        ("GET", "/metadatas/", "401 403 403 200", "401 403 403 200"),
+        ("POST", "/metadatas/", "401 403 400 400", "401 403 400 400"),
+        ("GET", "/metadatas/public", "401 403 200 200", "401 403 200 200"),
+        ("PUT", "/metadatas/public", "401 403 400 400", "401 403 400 400"),
+        ("DELETE", "/metadatas/auto_scan", "401 403 404 404", "401 403 404 404"),
+        ("GET", "/immutabletagrules", "401 403 200 200", "401 403 200 200"),
+        ("POST", "/immutabletagrules", "401 403 400 400", "401 403 400 400"),
+        ("PUT", "/immutabletagrules/999", "401 403 400 400", "401 403 400 400"),
+        ("DELETE", "/immutabletagrules/999", "401 403 404 404", "401 403 404 404"),
+        ("GET", "/repositories", "401 403 200 200", "200 200 200 200"),
+        ("GET", "/repositories/app", "401 403 200 200", "401 403 200 200"),
+        ("PUT", "/repositories/app", "401 403 200 200", "401 403 200 200"),
+        ("DELETE", "/repositories/other", "401 403 404 404", "401 403 404 404"),
+    ];
+    for (method, path, secret, open) in expected {
+        for (project, statuses) in [("secret", secret), ("open", open)] {
+            let path = format!("/api/v2.0/projects/{project}{path}");
+            assert_eq!(answers(&callers, method, &path, "{}").await, statuses, "{method} {path}");
+        }
+    }
+    for (method, path, statuses) in [
+        ("GET", "/api/v2.0/repositories", "200 200 200 200"),
+        ("GET", "/api/v2.0/search?q=app", "200 200 200 200"),
+        ("GET", "/api/v2.0/statistics", "401 200 200 200"),
+        ("GET", "/api/v2.0/quotas", "401 403 403 200"),
+        ("GET", "/api/v2.0/quotas/1", "401 403 403 200"),
+        ("PUT", "/api/v2.0/quotas/1", "401 403 403 400"),
+    ] {
         assert_eq!(answers(&callers, method, path, "{}").await, statuses, "{method} {path}");
     }
 }

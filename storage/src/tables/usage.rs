@@ -228,3 +228,43 @@ pub async fn total(conn: &mut Conn) -> Result<i64> {
         .await?;
     Ok(total)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Db;
+    use crate::tables::principal::{self, Kind};
+    use crate::tables::{project, setting};
+
+    const NOW: Timestamp = Timestamp(1);
+
+    /// A database with one project that may have so many bytes.
+    async fn limited_to(quota: i64) -> (tempfile::TempDir, Db, ProjectId) {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("test.db").display());
+        let db = Db::open(&url, 1).await.unwrap();
+        let mut tx = db.begin().await.unwrap();
+        let owner = principal::insert(&mut tx, Kind::User, "owner", NOW).await.unwrap();
+        let name = "team".parse().unwrap();
+        let id = project::insert(&mut tx, &name, owner, false, quota, NOW).await.unwrap();
+        tx.commit().await.unwrap();
+        (directory, db, id)
+    }
+
+    #[tokio::test]
+    async fn a_limit_binds_unless_limits_are_switched_off_and_all_is_counted() {
+        let (_directory, db, id) = limited_to(100).await;
+        let mut tx = db.begin().await.unwrap();
+        assert!(matches!(add(&mut tx, id, 100).await, Ok(Some(_))));
+        let refused = add(&mut tx, id, 1).await;
+        assert!(matches!(refused, Err(Error::OverQuota { used: 100, requested: 1, quota: 100 })));
+        assert!(require_room(&mut tx, id, 1, None).await.is_err());
+        setting::set(&mut tx, "config.quota_per_project_enable", "false").await.unwrap();
+        require_room(&mut tx, id, 1, None).await.unwrap();
+        add(&mut tx, id, 1).await.unwrap();
+        setting::set(&mut tx, "config.quota_per_project_enable", "true").await.unwrap();
+        assert!(add(&mut tx, id, 1).await.is_err());
+        add(&mut tx, id, -2).await.unwrap();
+        assert_eq!(find(&mut tx, id).await.unwrap().unwrap().used, 99);
+    }
+}

@@ -43,7 +43,7 @@ impl Tenants {
 
 /// The id of a person's own account.
 async fn id_of(person: &Person) -> i64 {
-    person.read("/api/v2.0/users/current").await["user_id"].as_i64().expect("an id")
+    person.read_json("/api/v2.0/users/current").await["user_id"].as_i64().expect("an id")
 }
 
 /// The database of a server, for what no answer tells.

@@ -76,8 +76,8 @@ async fn of_a_thousand_guesses_ten_are_evaluated_and_nobody_is_locked_out() {
                 let answer = knock(server, door, "alice", PASSWORD).await;
                 assert_eq!(answer.status(), 200, "door {door}");
             }
-            assert_eq!(holder.status("GET", "/v2/hers/app/manifests/v1").await, 200);
-            assert_eq!(browser.status("GET", "/api/v2.0/users/current").await, 200);
+            assert_eq!(holder.status_of("GET", "/v2/hers/app/manifests/v1").await, 200);
+            assert_eq!(browser.status_of("GET", "/api/v2.0/users/current").await, 200);
         }
     }
     // Ten at once, and one more for every six seconds that this takes.
@@ -106,7 +106,7 @@ async fn a_network_that_tries_many_accounts_is_slowed_down_and_others_are_not() 
         let guesses = (0..20).map(|at| {
             let name = format!("user-{round}-{at}");
             let attacker = server.person(&name, "Password-1").from([127, 0, 7, at]);
-            async move { attacker.status("GET", "/v2/").await }
+            async move { attacker.status_of("GET", "/v2/").await }
         });
         for status in futures_util::future::join_all(guesses).await {
             assert!(status == 401 || status == 429, "{status}");
@@ -116,7 +116,7 @@ async fn a_network_that_tries_many_accounts_is_slowed_down_and_others_are_not() 
     let most = 301 + since.elapsed().as_secs() * 5;
     assert!(evaluated <= most && evaluated >= 300, "{evaluated} of 800 were evaluated");
     let elsewhere = server.person("alice", PASSWORD).from([127, 0, 8, 1]);
-    assert_eq!(elsewhere.status("GET", "/v2/").await, 200);
+    assert_eq!(elsewhere.status_of("GET", "/v2/").await, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +130,7 @@ async fn a_changed_password_is_of_no_use_from_that_moment_on() {
             let mut last = None;
             while !stop.load(Ordering::Relaxed) {
                 let began = Instant::now();
-                if person.status("GET", path).await == 200 {
+                if person.status_of("GET", path).await == 200 {
                     last = Some(began);
                 }
             }
@@ -202,7 +202,7 @@ async fn timed(server: &Server, known: &[String], salt: &str) -> (Vec<f64>, Vec<
     for (at, (exists, name)) in tries.iter().enumerate() {
         let person = networks[at % networks.len()].clone().known_as(name, "Wrong-1");
         let began = Instant::now();
-        let status = person.status("GET", "/v2/").await;
+        let status = person.status_of("GET", "/v2/").await;
         let took = began.elapsed().as_secs_f64() * 1e3;
         assert_eq!(status, 401, "{name}");
         if *exists { times.0.push(took) } else { times.1.push(took) }

@@ -61,16 +61,16 @@ async fn a_forged_token_opens_nothing_and_makes_the_server_ask_nobody() {
             ("GET", "/api/v2.0/users/current"),
             ("POST", "/api/v2.0/projects"),
         ] {
-            assert_eq!(caller.status(method, path).await, 401, "{method} {path} with {forged}");
+            assert_eq!(caller.status_of(method, path).await, 401, "{method} {path} with {forged}");
         }
     }
     listener.set_nonblocking(true).expect("a listener");
     assert!(listener.accept().is_err(), "the server asked for a key");
     // A good one opens no more than the registry.
     let caller = tenants.server.bearer(&good);
-    assert_eq!(caller.status("GET", "/v2/hers/app/manifests/v1").await, 200);
+    assert_eq!(caller.status_of("GET", "/v2/hers/app/manifests/v1").await, 200);
     for path in ["/service/token", "/api/v2.0/users/current", "/api/v2.0/projects"] {
-        assert_eq!(caller.status("GET", path).await, 401, "{path}");
+        assert_eq!(caller.status_of("GET", path).await, 401, "{path}");
     }
 }
 
@@ -80,11 +80,11 @@ async fn a_token_that_is_not_sent_as_one_is_none() {
     let (good, _) = tenants.alice.registry_token(PULL).await;
     let path = "/v2/hers/app/manifests/v1";
     let nobody = tenants.server.nobody();
-    assert_eq!(nobody.status("GET", &format!("{path}?access_token={good}")).await, 401);
-    assert_eq!(nobody.status("GET", &format!("{path}?token={good}")).await, 401);
-    assert_eq!(tenants.server.browser(&format!("sid={good}")).status("GET", path).await, 401);
+    assert_eq!(nobody.status_of("GET", &format!("{path}?access_token={good}")).await, 401);
+    assert_eq!(nobody.status_of("GET", &format!("{path}?token={good}")).await, 401);
+    assert_eq!(tenants.server.browser(&format!("sid={good}")).status_of("GET", path).await, 401);
     for name in ["alice", "", "oauth2accesstoken", "<token>"] {
-        assert_eq!(tenants.server.person(name, &good).status("GET", path).await, 401, "{name}");
+        assert_eq!(tenants.server.person(name, &good).status_of("GET", path).await, 401, "{name}");
     }
     for value in [good.clone(), format!("Basic {good}"), format!("Token {good}"), "Bearer".into()] {
         let answer = nobody.send("GET", path).header("authorization", &value).send().await;
@@ -111,11 +111,11 @@ async fn an_upload_ends_with_the_credentials_that_began_it() {
     for (method, url) in
         [("PUT", &finish), ("GET", &location), ("HEAD", &location), ("DELETE", &location)]
     {
-        assert_eq!(holder.status(method, url).await, 401, "{method}");
+        assert_eq!(holder.status_of(method, url).await, 401, "{method}");
     }
     // The session is still hers, who has new credentials.
     let again = tenants.server.person("alice", "Password-2");
-    assert_eq!(again.status("PUT", &finish).await, 201);
+    assert_eq!(again.status_of("PUT", &finish).await, 201);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +126,7 @@ async fn who_may_not_push_makes_and_moves_no_tag_in_any_way() {
     let (digest, manifest) =
         (header(&answer, "docker-content-digest"), answer.bytes().await.unwrap());
     let (pull, _) = tenants.alice.registry_token(PULL).await;
-    let before = tenants.alice.read("/v2/hers/app/tags/list").await;
+    let before = tenants.alice.read_json("/v2/hers/app/tags/list").await;
     let current =
         header(&tenants.alice.get("/v2/hers/app/manifests/latest").await, "docker-content-digest");
     let references =
@@ -146,7 +146,7 @@ async fn who_may_not_push_makes_and_moves_no_tag_in_any_way() {
             assert_eq!(answer.status(), 401, "{}", answer.url());
         }
     }
-    assert_eq!(tenants.alice.read("/v2/hers/app/tags/list").await, before);
+    assert_eq!(tenants.alice.read_json("/v2/hers/app/tags/list").await, before);
     let latest = tenants.alice.get("/v2/hers/app/manifests/latest").await;
     assert_eq!(header(&latest, "docker-content-digest"), current);
 }
@@ -199,12 +199,12 @@ async fn no_right_comes_from_a_name() {
             continue;
         }
         let caller = tenants.server.person(name, PASSWORD);
-        assert_eq!(caller.status("GET", "/v2/").await, 200, "{name:?}");
-        assert_eq!(caller.status("GET", "/v2/hers/app/manifests/v1").await, 401, "{name:?}");
-        assert_eq!(caller.status("POST", "/v2/library/x/blobs/uploads/").await, 401, "{name:?}");
-        assert_eq!(caller.status("GET", "/api/v2.0/users").await, 403, "{name:?}");
-        assert_eq!(caller.status("GET", "/api/v2.0/projects/hers").await, 403, "{name:?}");
-        let own = caller.read("/api/v2.0/users/current").await;
+        assert_eq!(caller.status_of("GET", "/v2/").await, 200, "{name:?}");
+        assert_eq!(caller.status_of("GET", "/v2/hers/app/manifests/v1").await, 401, "{name:?}");
+        assert_eq!(caller.status_of("POST", "/v2/library/x/blobs/uploads/").await, 401, "{name:?}");
+        assert_eq!(caller.status_of("GET", "/api/v2.0/users").await, 403, "{name:?}");
+        assert_eq!(caller.status_of("GET", "/api/v2.0/projects/hers").await, 403, "{name:?}");
+        let own = caller.read_json("/api/v2.0/users/current").await;
         assert_eq!(own["sysadmin_flag"], false, "{name:?}");
     }
     // Nor does one from what a client calls itself.
@@ -217,8 +217,8 @@ async fn no_right_comes_from_a_name() {
     for name in ["admin", "alice", "system", "robot", "library-2", "v2", "projectadmin"] {
         tenants.mallory.create_project(name, false).await;
     }
-    assert_eq!(tenants.mallory.status("GET", "/v2/hers/app/manifests/v1").await, 401);
-    assert_eq!(tenants.mallory.status("GET", "/api/v2.0/users").await, 403);
+    assert_eq!(tenants.mallory.status_of("GET", "/v2/hers/app/manifests/v1").await, 401);
+    assert_eq!(tenants.mallory.status_of("GET", "/api/v2.0/users").await, 403);
 }
 
 /// Logs in as a browser does.
@@ -261,7 +261,7 @@ async fn a_session_begins_with_its_own_cookie_and_ends_on_the_server() {
         let browser = tenants.server.browser(&second);
         assert_eq!(browser.read(CURRENT).await["username"], "mallory");
     }
-    assert_eq!(browser.status("GET", CURRENT).await, 401, "the one before it has ended");
+    assert_eq!(browser.status_of("GET", CURRENT).await, 401, "the one before it has ended");
 
     let (third, _) = cookie(&log_in(&nobody, "alice", PASSWORD).await);
     let (other, _) = cookie(&log_in(&nobody, "alice", PASSWORD).await);
@@ -269,13 +269,13 @@ async fn a_session_begins_with_its_own_cookie_and_ends_on_the_server() {
     let out = browser.get("/c/log_out").await;
     assert_eq!(out.status(), 200);
     assert!(header(&out, "set-cookie").contains("Max-Age=0"));
-    assert_eq!(browser.status("GET", CURRENT).await, 401, "a cookie after its logout");
+    assert_eq!(browser.status_of("GET", CURRENT).await, 401, "a cookie after its logout");
     let other = tenants.server.browser(&other);
-    assert_eq!(other.status("GET", CURRENT).await, 200, "another session of hers");
+    assert_eq!(other.status_of("GET", CURRENT).await, 200, "another session of hers");
     let change = json!({"old_password": PASSWORD, "new_password": "Password-2"});
     let path = format!("/api/v2.0/users/{}/password", id_of(&tenants.alice).await);
     assert_eq!(tenants.alice.json("PUT", &path, &change).await, 200);
-    assert_eq!(other.status("GET", CURRENT).await, 401, "a session after the password changed");
+    assert_eq!(other.status_of("GET", CURRENT).await, 401, "a session after the password changed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -311,7 +311,7 @@ async fn a_cookie_changes_nothing_without_its_token_and_opens_no_registry() {
         ("POST", "/v2/hers/app/blobs/uploads/"),
         ("DELETE", "/v2/hers/app/manifests/v1"),
     ] {
-        assert_eq!(browser.status(method, path).await, 401, "{method} {path} with a cookie");
+        assert_eq!(browser.status_of(method, path).await, 401, "{method} {path} with a cookie");
     }
     // Nor does another site log anybody in or out.
     for (method, path) in [("POST", "/c/login"), ("GET", "/c/log_out")] {
@@ -319,7 +319,7 @@ async fn a_cookie_changes_nothing_without_its_token_and_opens_no_registry() {
         let form = [("principal", "mallory"), ("password", PASSWORD)];
         assert_eq!(request.form(&form).send().await.unwrap().status(), 403, "{path}");
     }
-    assert_eq!(browser.status("GET", CURRENT).await, 200);
+    assert_eq!(browser.status_of("GET", CURRENT).await, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -330,8 +330,8 @@ async fn where_browsers_come_by_https_the_cookie_is_bound_to_the_host() {
     let (pair, set) = cookie(&answer);
     assert!(set.starts_with("__Host-sid="), "{set}");
     assert!(set.contains("; Secure") && set.contains("; Path=/") && !set.contains("Domain"));
-    assert_eq!(tenants.server.browser(&pair).status("GET", CURRENT).await, 200);
+    assert_eq!(tenants.server.browser(&pair).status_of("GET", CURRENT).await, 200);
     // A cookie that a neighbouring host may set is not looked at.
     let plain = pair.replace("__Host-", "");
-    assert_eq!(tenants.server.browser(&plain).status("GET", CURRENT).await, 401);
+    assert_eq!(tenants.server.browser(&plain).status_of("GET", CURRENT).await, 401);
 }
