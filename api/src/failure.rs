@@ -97,7 +97,7 @@ impl From<AuthError> for Failure {
     fn from(error: AuthError) -> Self {
         let message = error.to_string();
         match error {
-            AuthError::BadCredentials | AuthError::InvalidToken => {
+            AuthError::BadCredentials | AuthError::InvalidToken | AuthError::LoginEnded => {
                 Self::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
             }
             AuthError::TooManyLogins => {
@@ -109,11 +109,11 @@ impl From<AuthError> for Failure {
                 failure.retry_after = Some(seconds);
                 failure
             }
+            AuthError::Precondition(message) => Self::precondition(message),
             AuthError::Conflict(message) => Self::conflict(message),
             AuthError::Invalid(message) => Self::bad_request(message),
             AuthError::Refused(message) => Self::bad_request(message),
             AuthError::Denied(message) => Self::denied(message),
-            AuthError::Precondition(message) => Self::precondition(message),
             AuthError::NotFound(_) => Self::not_found(message),
             AuthError::Directory(_) | AuthError::WrongSecretKey | AuthError::Crypto(_) => {
                 internal(&error)

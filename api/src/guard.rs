@@ -23,7 +23,7 @@ use utoipa::openapi::OpenApi;
 
 use crate::failure::Failure;
 use crate::openapi::Description;
-use crate::{Api, BASE};
+use crate::{Api, BASE, cli_secret};
 
 mod robots;
 
@@ -181,6 +181,13 @@ async fn check(
         }
     }
     let path = request.uri().path().to_owned();
+    if caller.came_with_cli_secret() && !cli_secret::opens(&method, &path) {
+        let message = "the CLI secret is not enough here: use a session, an id_token or a token";
+        if changes || matches!(access, Access::System(_)) {
+            note_refusal(api, &caller, &method, &path).await?;
+        }
+        return Err(Failure::forbidden(message));
+    }
     let mut conn = api.db.read().await?;
     let admitted = admit(&mut conn, &caller, access, parameters, &headers, request).await?;
     drop(conn);

@@ -5,6 +5,7 @@
 
 mod audit_logs;
 mod body;
+mod cli_secret;
 mod configurations;
 mod failure;
 mod filter;
@@ -12,6 +13,7 @@ mod guard;
 mod immutable_rules;
 mod ldap;
 mod members;
+mod oidc;
 mod openapi;
 mod page;
 mod permissions;
@@ -46,10 +48,12 @@ const BASE: &str = "/api/v2.0";
 /// What registers the routes of each resource.
 const RESOURCES: &[fn(&mut guard::Routes)] = &[
     audit_logs::register,
+    cli_secret::register,
     configurations::register,
     immutable_rules::register,
     ldap::register,
     members::register,
+    oidc::register,
     permissions::register,
     personal_tokens::register,
     project_metadata::register,

@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::Type;
 
 use crate::body::{Body, null_as_default};
+use crate::cli_secret::OidcUserInfo;
 use crate::failure::Failure;
 use crate::filter::{Column, Kind, filters, sorting};
 use crate::guard::{Access, Routes, number, permission, refuse};
@@ -101,6 +102,9 @@ struct UserAnswer {
     admin_role_in_auth: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     disabled: bool,
+    /// In answers about one account only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oidc_user_meta: Option<OidcUserInfo>,
     creation_time: String,
     update_time: String,
 }
@@ -116,6 +120,7 @@ impl From<UserAccount> for UserAnswer {
             sysadmin_flag: account.sysadmin_flag,
             admin_role_in_auth: account.directory_admin,
             disabled: account.principal.disabled,
+            oidc_user_meta: None,
             creation_time: account.created_at.rfc3339(),
             update_time: account.updated_at.rfc3339(),
         }
@@ -178,10 +183,19 @@ async fn search(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Res
 
 async fn get(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(path): Path<HashMap<String, String>>,
 ) -> Result<Json<UserAnswer>, Failure> {
-    let id = PrincipalId(number(&path, "user_id")?);
-    Ok(Json(find(&mut api.db.read().await?, id).await?.into()))
+    whole(&api, &caller, PrincipalId(number(&path, "user_id")?)).await
+}
+
+/// An account with what it has of an OIDC provider, the secret of which is the person's own.
+async fn whole(api: &Api, caller: &Caller, id: PrincipalId) -> Result<Json<UserAnswer>, Failure> {
+    let account = find(&mut api.db.read().await?, id).await?;
+    let own = caller.is_person() && caller.id() == Some(id);
+    let meta = api.auth.oidc_meta(id, own).await?;
+    let oidc_user_meta = meta.map(OidcUserInfo::from);
+    Ok(Json(UserAnswer { oidc_user_meta, ..account.into() }))
 }
 
 async fn find(conn: &mut Conn, id: PrincipalId) -> Result<UserAccount, Failure> {

@@ -140,15 +140,24 @@ fn event<'a>(name: &'a str, operation: &'static str) -> Event<'a> {
     Event::of("user", name, operation)
 }
 
-fn check(account: &NewAccount, robot_prefix: &str) -> Result<()> {
-    if !plain(&account.name) || account.name.contains(':') {
+/// The rule for names to log in with.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub(crate) fn check_name(name: &str, robot_prefix: &str) -> Result<()> {
+    if !plain(name) || name.contains(':') {
         return Err(Error::Invalid(
             "username must have 1 to 255 characters and none of , \" ~ # % $ :",
         ));
     }
-    if account.name.starts_with(robot_prefix) {
+    if name.starts_with(robot_prefix) {
         return Err(Error::Invalid("username must not begin as the names of robots do"));
     }
+    Ok(())
+}
+
+fn check(account: &NewAccount, robot_prefix: &str) -> Result<()> {
+    check_name(&account.name, robot_prefix)?;
     check_profile(&account.email, &account.realname, &account.comment)?;
     passwords::check(&account.password)
 }

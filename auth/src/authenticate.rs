@@ -17,6 +17,7 @@ use crate::caller::Caller;
 use crate::configuration::{Configuration, Store};
 use crate::directory::{BELIEVED, Directories};
 use crate::error::{Error, Result};
+use crate::oidc_login::Logins;
 use crate::passwords::Passwords;
 use crate::sealing::SecretKey;
 use crate::secrets::{self, TOKEN_PREFIX};
@@ -36,6 +37,8 @@ pub struct Auth {
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) keys: Arc<Keyring>,
     pub(crate) configuration: Arc<Store>,
+    /// The OpenID provider.
+    pub(crate) oidc: Arc<Logins>,
     pub(crate) directories: Arc<Directories>,
     /// The address that browsers reach the server at.
     pub(crate) external_url: Arc<str>,
@@ -69,6 +72,7 @@ impl Auth {
             throttle: Arc::default(),
             keys,
             configuration,
+            oidc: Arc::default(),
             directories: Arc::default(),
             external_url: external_url.into(),
         })
@@ -94,8 +98,8 @@ impl Auth {
         }
     }
 
-    /// The caller of a request on the API or the token service: Basic credentials, a browser's
-    /// session, or none. Registry tokens mean nothing there.
+    /// The caller of a request on the API or the token service: Basic credentials, the OpenID
+    /// provider's `id_token`, a browser's session, or none. Registry tokens mean nothing there.
     ///
     /// # Errors
     /// As for [`Self::registry_caller`].
@@ -105,7 +109,7 @@ impl Auth {
             Some(Credentials::Basic { name, password }) => {
                 self.password_caller(&name, &password, origin).await
             }
-            Some(Credentials::Bearer(_)) => Err(Error::InvalidToken),
+            Some(Credentials::Bearer(token)) => self.id_token_caller(&token, origin).await,
         }
     }
 
@@ -124,6 +128,9 @@ impl Auth {
         }
         if password.starts_with(TOKEN_PREFIX) {
             return self.personal_token_caller(prefix, name, password, origin).await;
+        }
+        if let Some(account) = self.oidc_account(&configuration, name).await? {
+            return self.cli_secret_caller(prefix, account, password, origin).await;
         }
         let principal = self.person(&configuration, name, password, &origin, false).await?;
         Ok(Caller::principal(principal, prefix, origin))
@@ -298,6 +305,10 @@ impl Auth {
         let (Some(via), Some(secret)) = (via, secret) else {
             return Err(Error::BadCredentials);
         };
+        self.require_provider(owner.id).await?;
+        // The provider may have said something new of the owner.
+        let owner = self.current_principal(owner.id, owner.epoch).await?;
+        let owner = owner.ok_or(Error::BadCredentials)?;
         let owner = self.looked_up_again(owner, &origin, BELIEVED).await?;
         let owner = owner.ok_or(Error::BadCredentials)?;
         self.note_use(&secret).await?;
@@ -306,7 +317,7 @@ impl Auth {
         Ok(caller)
     }
 
-    async fn note_use(&self, secret: &Secret) -> Result<()> {
+    pub(crate) async fn note_use(&self, secret: &Secret) -> Result<()> {
         let now = self.clock.now();
         if secret.use_is_worth_a_note(now) {
             let mut tx = self.db.begin().await?;

@@ -13,10 +13,12 @@ pub struct Caller {
     pub(crate) principal: Option<Principal>,
     /// The personal token that the principal came with; its bindings narrow what they may do.
     pub(crate) via: Option<Principal>,
-    /// The secret that proved it, of a robot or of the personal token.
+    /// The secret that proved it, of a robot, of the personal token or of the command line.
     pub(crate) secret: Option<i64>,
     /// The registry token that the request carried; it narrows what the principal may do.
     pub(crate) token: Option<Claims>,
+    /// Whether it was the secret of an OpenID person's command line.
+    pub(crate) cli_secret: bool,
     /// The hash of the cookie of a browser's session.
     pub(crate) session: Option<Vec<u8>>,
     pub(crate) origin: Origin,
@@ -35,6 +37,7 @@ impl Caller {
             via: None,
             secret: None,
             token: None,
+            cli_secret: false,
             session: None,
             origin,
             label: "anonymous".to_owned(),
@@ -99,6 +102,12 @@ impl Caller {
     /// The hash of the cookie of the browser's session that the request belongs to.
     pub fn session(&self) -> Option<&[u8]> {
         self.session.as_deref()
+    }
+
+    /// Whether the caller came with the secret of an OpenID person's command line, which is for
+    /// programs that push and pull.
+    pub fn came_with_cli_secret(&self) -> bool {
+        self.cli_secret
     }
 
     /// Where the request came from.

@@ -12,6 +12,9 @@ pub enum Error {
     /// The bearer token is not ours, has expired, or was revoked.
     #[error("the token is invalid, has expired or was revoked; log in again")]
     InvalidToken,
+    /// The OpenID provider has ended the login of a person whose credentials are right.
+    #[error("the login at the OIDC provider has ended; log in again with a browser")]
+    LoginEnded,
     /// Too many passwords are being verified at once.
     #[error("too many logins at once; try again in a moment")]
     TooManyLogins,

@@ -4,10 +4,9 @@ use roadstead_model::Clock;
 use roadstead_storage::Db;
 use roadstead_storage::tables::session;
 
-use crate::configuration;
 use crate::error::Result;
 use crate::sealing::SecretKey;
-use crate::{sessions, signing};
+use crate::{configuration, oidc_login, sessions, signing};
 
 pub use signing::rotate;
 
@@ -21,6 +20,7 @@ pub async fn reseal(db: &Db, secret: &SecretKey, clock: &dyn Clock) -> Result<us
     let mut tx = db.begin().await?;
     let mut sealed = signing::reseal(&mut tx, secret).await?;
     sealed += configuration::reseal(&mut tx, secret).await?;
+    sealed += oidc_login::reseal(&mut tx, secret).await?;
     for (hash, principal, token) in session::sealed(&mut tx).await? {
         let context = sessions::sealing_context(principal);
         let token = secret.seal(&secret.open(&token, &context)?, &context)?;

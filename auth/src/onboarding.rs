@@ -52,7 +52,7 @@ impl Auth {
             [] => {}
             _ => return Err(Error::Invalid("more than one group has this name; give its id")),
         }
-        let provider = self.configuration().await?.text("auth_mode") == "oidc_auth";
+        let provider = self.configuration().await?.is_oidc();
         if !provider || wanted.kind != group::OIDC || !wanted.ldap_dn.is_empty() {
             return Ok(None);
         }

@@ -117,6 +117,12 @@ impl Passwords {
         stored.is_some_and(|stored| self.knows(stored, password, FAMILIAR))
     }
 
+    /// Remembers a password that was right, of which no slow hash is stored; `stored` is what
+    /// stands for it.
+    pub(crate) fn note_right(&self, stored: &str, password: &str) {
+        self.remember(self.trace(stored, password));
+    }
+
     /// Hashes a new password in turn with the logins.
     pub(crate) async fn hash(self: &Arc<Self>, password: &str) -> Result<String> {
         let _turn = self.turn().await?;

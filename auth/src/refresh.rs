@@ -54,6 +54,7 @@ impl Auth {
         let now = self.clock.now();
         let found = refresh_token::find(&mut self.db.read().await?, &hash(token), now).await?;
         let found = found.ok_or(Error::InvalidToken)?;
+        self.require_provider(found.principal).await?;
         let principal = self.current_principal(found.principal, found.epoch).await?;
         let principal = principal.ok_or(Error::InvalidToken)?;
         let principal = self.looked_up_again(principal, &origin, Duration::ZERO).await?;

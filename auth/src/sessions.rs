@@ -33,13 +33,7 @@ pub struct Cookie(String);
 impl Cookie {
     /// The session's cookie of a request, if there is one.
     pub(crate) fn of(headers: &HeaderMap, https: bool) -> Option<Self> {
-        let name = cookie_name(https);
-        let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = cookies.flat_map(|line| line.split(';'));
-        pairs.find_map(|pair| {
-            let (key, value) = pair.trim().split_once('=')?;
-            (key == name && !value.is_empty()).then(|| Self(value.to_owned()))
-        })
+        cookie_value(headers, &cookie_name(COOKIE_NAME, https)).map(|value| Self(value.to_owned()))
     }
 
     fn hash(&self) -> Vec<u8> {
@@ -63,12 +57,23 @@ impl Cookie {
 
     /// The value of `Set-Cookie` that makes a browser keep the cookie until it closes.
     pub(crate) fn to_header(&self, https: bool) -> String {
-        set_cookie(cookie_name(https).as_str(), &self.0, None, https)
+        set_cookie(&cookie_name(COOKIE_NAME, https), &self.0, None, https)
     }
 }
 
-fn cookie_name(https: bool) -> String {
-    if https { format!("{HOST_PREFIX}{COOKIE_NAME}") } else { COOKIE_NAME.to_owned() }
+/// The name of a cookie as browsers have it: over https with the prefix that binds it to the host.
+pub(crate) fn cookie_name(name: &str, https: bool) -> String {
+    if https { format!("{HOST_PREFIX}{name}") } else { name.to_owned() }
+}
+
+/// The value of a cookie of a request, if it has one.
+pub(crate) fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|line| line.split(';'));
+    pairs.find_map(|pair| {
+        let (key, value) = pair.trim().split_once('=')?;
+        (key == name && !value.is_empty()).then_some(value)
+    })
 }
 
 /// A cookie that scripts cannot read and that other sites' requests do not carry, but for links.
@@ -80,7 +85,7 @@ pub(crate) fn set_cookie(name: &str, value: &str, max_age: Option<u64>, https: b
 
 /// The value of `Set-Cookie` that makes a browser forget its session.
 pub(crate) fn forget_cookie(https: bool) -> String {
-    set_cookie(&cookie_name(https), "", Some(0), https)
+    set_cookie(&cookie_name(COOKIE_NAME, https), "", Some(0), https)
 }
 
 impl Auth {
@@ -140,27 +145,55 @@ impl Auth {
         headers: &HeaderMap,
         origin: Origin,
     ) -> Result<Caller> {
-        let Some(cookie) = self.cookie(headers) else {
+        let Some(found) = self.session_of(headers).await? else {
             return Ok(Caller::anonymous(origin));
         };
-        let now = self.clock.now();
-        let found = session::find(&mut self.db.read().await?, &cookie.hash(), now).await?;
-        let Some(found) = found else {
-            return Ok(Caller::anonymous(origin));
-        };
-        let Some(principal) = self.current_principal(found.principal, found.epoch).await? else {
-            return Ok(Caller::anonymous(origin));
-        };
-        let principal = self.looked_up_again(principal, &origin, BELIEVED).await?;
-        let Some(principal) = principal else {
+        let Some(principal) = self.still_known(&found, &origin).await? else {
             return Ok(Caller::anonymous(origin));
         };
         if headers.get(NO_RENEWAL).is_none_or(|value| value != "true") {
             self.renew_session(&found).await?;
         }
-        let mut caller = Caller::principal(principal, "", origin);
-        caller.session = Some(found.hash);
-        Ok(caller)
+        Ok(holder(principal, found, origin))
+    }
+
+    /// Whose session it is, if the directory or the provider still knows them.
+    async fn still_known(&self, found: &Session, origin: &Origin) -> Result<Option<Principal>> {
+        if found.id_token.is_some() {
+            match self.require_provider(found.principal).await {
+                Err(Error::LoginEnded) => return Ok(None),
+                known => known?,
+            }
+        }
+        match self.current_principal(found.principal, found.epoch).await? {
+            Some(principal) => self.looked_up_again(principal, origin, BELIEVED).await,
+            None => Ok(None),
+        }
+    }
+
+    /// As [`Self::session_caller`], for somebody who logs out: no directory and no provider is
+    /// asked, and nothing renewed.
+    pub(crate) async fn leaving_caller(
+        &self,
+        headers: &HeaderMap,
+        origin: Origin,
+    ) -> Result<Caller> {
+        let Some(found) = self.session_of(headers).await? else {
+            return Ok(Caller::anonymous(origin));
+        };
+        let principal = self.current_principal(found.principal, found.epoch).await?;
+        Ok(match principal {
+            Some(principal) => holder(principal, found, origin),
+            None => Caller::anonymous(origin),
+        })
+    }
+
+    async fn session_of(&self, headers: &HeaderMap) -> Result<Option<Session>> {
+        let Some(cookie) = self.cookie(headers) else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        Ok(session::find(&mut self.db.read().await?, &cookie.hash(), now).await?)
     }
 
     /// Moves the end of a session on; not at every request, each of which would be a write.
@@ -205,6 +238,12 @@ impl Auth {
         audit::record(&mut tx, by.actor(), event, now).await?;
         Ok(tx.commit().await?)
     }
+}
+
+fn holder(principal: Principal, found: Session, origin: Origin) -> Caller {
+    let mut caller = Caller::principal(principal, "", origin);
+    caller.session = Some(found.hash);
+    caller
 }
 
 /// What binds a sealed token to its row.

@@ -11,7 +11,8 @@ ALTER TABLE user_account ADD COLUMN directory_admin BOOLEAN NOT NULL DEFAULT FAL
 ALTER TABLE user_account ADD COLUMN directory_name TEXT COLLATE "C" NOT NULL DEFAULT '';
 
 -- Who a person is at their OpenID provider. The secret of their command line and the provider's
--- refresh token are sealed.
+-- refresh token are sealed. checked_at is when the provider knew the person last, 0 when it no
+-- longer does; before ask_again_at nobody asks, because somebody is asking or was not answered.
 CREATE TABLE oidc_account (
     principal_id BIGINT PRIMARY KEY REFERENCES principal (id),
     issuer TEXT COLLATE "C" NOT NULL,
@@ -19,9 +20,18 @@ CREATE TABLE oidc_account (
     secret BYTEA NOT NULL,
     refresh_token BYTEA,
     checked_at BIGINT NOT NULL,
+    ask_again_at BIGINT NOT NULL DEFAULT 0,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     UNIQUE (issuer, subject)
+);
+
+-- Who has logged in at the provider and is choosing a name, by the hash of their cookie. What the
+-- provider said is sealed.
+CREATE TABLE oidc_newcomer (
+    hash BYTEA PRIMARY KEY,
+    person BYTEA NOT NULL,
+    expires_at BIGINT NOT NULL
 );
 
 -- Groups are principals, so that roles are bound to them as to people. type is Harbor's: 1 LDAP,

@@ -11,7 +11,8 @@ ALTER TABLE user_account ADD COLUMN directory_admin INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE user_account ADD COLUMN directory_name TEXT NOT NULL DEFAULT '';
 
 -- Who a person is at their OpenID provider. The secret of their command line and the provider's
--- refresh token are sealed.
+-- refresh token are sealed. checked_at is when the provider knew the person last, 0 when it no
+-- longer does; before ask_again_at nobody asks, because somebody is asking or was not answered.
 CREATE TABLE oidc_account (
     principal_id INTEGER PRIMARY KEY REFERENCES principal (id),
     issuer TEXT NOT NULL,
@@ -19,9 +20,18 @@ CREATE TABLE oidc_account (
     secret BLOB NOT NULL,
     refresh_token BLOB,
     checked_at INTEGER NOT NULL,
+    ask_again_at INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     UNIQUE (issuer, subject)
+) STRICT;
+
+-- Who has logged in at the provider and is choosing a name, by the hash of their cookie. What the
+-- provider said is sealed.
+CREATE TABLE oidc_newcomer (
+    hash BLOB PRIMARY KEY,
+    person BLOB NOT NULL,
+    expires_at INTEGER NOT NULL
 ) STRICT;
 
 -- Groups are principals, so that roles are bound to them as to people. type is Harbor's: 1 LDAP,

@@ -15,6 +15,8 @@ pub mod lease;
 pub mod link;
 pub mod manifest;
 pub mod member;
+pub mod oidc_account;
+pub mod oidc_newcomer;
 pub mod personal_token;
 pub mod principal;
 pub mod project;

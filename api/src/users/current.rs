@@ -8,7 +8,7 @@ use roadstead_model::{Permission, ProjectId, Resource};
 use roadstead_storage::tables::project;
 use utoipa::openapi::schema::Type;
 
-use super::{UserAnswer, find};
+use super::{UserAnswer, whole};
 use crate::Api;
 use crate::failure::Failure;
 use crate::guard::{Access, Routes, truthy};
@@ -38,7 +38,7 @@ async fn current(
     if caller.is_robot() {
         return Err(Failure::precondition("a robot has no user account"));
     }
-    Ok(Json(find(&mut api.db.read().await?, id).await?.into()))
+    whole(&api, &caller, id).await
 }
 
 /// What a scope of this list is.

@@ -102,6 +102,8 @@ pub const KEYS: &[Key] = &[
     key("oidc_auto_onboard", Kind::Switch, "false"),
     key("oidc_extra_redirect_parms", Kind::Map, "{}"),
     key("oidc_logout", Kind::Switch, "false"),
+    // Not Harbor's: certificates in PEM that are trusted beside the system's.
+    key("oidc_ca_certificate", Kind::Text, ""),
     key("robot_token_duration", POSITIVE, "30"),
     key("robot_name_prefix", Kind::NonEmpty, "robot$"),
     key("notification_enable", Kind::Switch, "true"),

@@ -46,7 +46,9 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         use StatusCode as S;
         let (status, code) = match &self.0 {
-            Error::BadCredentials | Error::InvalidToken => (S::UNAUTHORIZED, "UNAUTHORIZED"),
+            Error::BadCredentials | Error::InvalidToken | Error::LoginEnded => {
+                (S::UNAUTHORIZED, "UNAUTHORIZED")
+            }
             Error::TooManyLogins | Error::TooManyAttempts(_) => {
                 (S::TOO_MANY_REQUESTS, "TOO_MANY_REQUEST")
             }
@@ -80,7 +82,7 @@ impl IntoResponse for Failure {
 
 /// Requests that another site made a browser send are refused: they would log a victim in as
 /// somebody else, or out.
-fn refuse_cross_site(headers: &HeaderMap) -> Result<(), Failure> {
+pub(super) fn refuse_cross_site(headers: &HeaderMap) -> Result<(), Failure> {
     if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
         return Err(Error::Denied("this request comes from another site").into());
     }
@@ -97,13 +99,23 @@ async fn log_in(
     let [name, password] = form(body, ["principal", "password"]).await?;
     let origin = origin(&extensions);
     let configuration = auth.configuration().await?;
+    if let Some(location) = auth.oidc_login_location(&configuration, &name).await? {
+        return Ok(elsewhere(&location));
+    }
     let principal = auth.person(&configuration, &name, &password, &origin, true).await?;
-    let before = auth.session_caller(&headers, origin.clone()).await?;
+    let before = auth.leaving_caller(&headers, origin.clone()).await?;
     auth.end_session(&before).await?;
     let cookie = auth.begin_session(&principal, &headers, &origin, None).await?;
     let mut response = StatusCode::OK.into_response();
     remember(&auth, &cookie, &mut response);
     Ok(response)
+}
+
+/// Sends a script's caller to a page that is about logging in or out at the provider, in Harbor's
+/// way.
+fn elsewhere(location: &str) -> Response {
+    let body = serde_json::json!({"redirect_location": location});
+    (StatusCode::FORBIDDEN, axum::Json(body)).into_response()
 }
 
 /// The values of these fields of a form; empty where there is none.
@@ -172,9 +184,11 @@ async fn log_out(
     extensions: Extensions,
 ) -> Result<Response, Failure> {
     refuse_cross_site(&headers)?;
-    let caller = auth.session_caller(&headers, origin(&extensions)).await?;
-    auth.end_session(&caller).await?;
-    let mut response = StatusCode::OK.into_response();
+    let caller = auth.leaving_caller(&headers, origin(&extensions)).await?;
+    let mut response = match auth.log_out(&caller).await? {
+        Some(location) => elsewhere(&location),
+        None => StatusCode::OK.into_response(),
+    };
     forget(&auth, &mut response);
     Ok(response)
 }

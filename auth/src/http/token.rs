@@ -127,9 +127,9 @@ impl IntoResponse for Failure {
             Self::Invalid(message) => {
                 (StatusCode::BAD_REQUEST, OciCode::Unsupported, (*message).to_owned())
             }
-            Self::Auth(error @ (Error::BadCredentials | Error::InvalidToken)) => {
-                (StatusCode::UNAUTHORIZED, OciCode::Unauthorized, error.to_string())
-            }
+            Self::Auth(
+                error @ (Error::BadCredentials | Error::InvalidToken | Error::LoginEnded),
+            ) => (StatusCode::UNAUTHORIZED, OciCode::Unauthorized, error.to_string()),
             Self::Auth(error @ (Error::TooManyLogins | Error::TooManyAttempts(_))) => {
                 (StatusCode::TOO_MANY_REQUESTS, OciCode::TooManyRequests, error.to_string())
             }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use regex::Regex;
 use roadstead_model::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::claims::Claims;
@@ -17,7 +18,7 @@ const MOST_GROUPS: usize = 1000;
 
 /// A person as the provider describes them. Issuer and subject together identify the person;
 /// everything else may change from one login to the next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// The provider.
     pub issuer: String,

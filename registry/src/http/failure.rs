@@ -110,7 +110,7 @@ impl Failure {
     pub(super) fn credentials(error: AuthError, operation: &Operation) -> Self {
         let error_parameter = match error {
             AuthError::InvalidToken => Some("invalid_token"),
-            AuthError::BadCredentials => None,
+            AuthError::BadCredentials | AuthError::LoginEnded => None,
             other => return Error::Auth(other).into(),
         };
         let mut failure =

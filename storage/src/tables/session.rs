@@ -107,6 +107,15 @@ pub async fn remove(tx: &mut Tx, hash: &[u8]) -> Result<bool> {
     Ok(tx.query("DELETE FROM session WHERE hash = $1").bind(hash).execute().await? == 1)
 }
 
+/// Ends every session that a person began at their OpenID provider.
+pub async fn remove_of_provider(tx: &mut Tx, principal: PrincipalId) -> Result<()> {
+    tx.query("DELETE FROM session WHERE principal_id = $1 AND id_token IS NOT NULL")
+        .bind(principal.0)
+        .execute()
+        .await?;
+    Ok(())
+}
+
 /// Removes what has ended; returns how many.
 pub async fn remove_expired(tx: &mut Tx, now: Timestamp) -> Result<u64> {
     tx.query("DELETE FROM session WHERE expires_at <= $1").bind(now.0).execute().await

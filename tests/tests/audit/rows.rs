@@ -11,8 +11,13 @@ use serde_json::Value;
 
 use crate::stage::Stage;
 
-/// What other tests drive, because it needs a directory.
-const ELSEWHERE: [&str; 2] = ["POST /api/v2.0/ldap/ping", "POST /api/v2.0/ldap/users/import"];
+/// What other tests drive, because it needs a directory or a provider.
+const ELSEWHERE: [&str; 4] = [
+    "POST /api/v2.0/ldap/ping",
+    "POST /api/v2.0/ldap/users/import",
+    "POST /api/v2.0/system/oidc/ping",
+    "PUT /api/v2.0/users/{user_id}/cli_secret",
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_change_leaves_one_event() {
