@@ -251,7 +251,7 @@ async fn a_session_begins_with_its_own_cookie_and_ends_on_the_server() {
         assert!(set.contains(attribute), "{set}");
     }
     let browser = tenants.server.browser(&first);
-    assert_eq!(browser.read(CURRENT).await["username"], "alice");
+    assert_eq!(browser.read_json(CURRENT).await["username"], "alice");
 
     // A cookie that somebody else planted is never the session that begins.
     for planted in ["sid=planted", first.as_str()] {
@@ -259,7 +259,7 @@ async fn a_session_begins_with_its_own_cookie_and_ends_on_the_server() {
         let (second, _) = cookie(&answer);
         assert_ne!(second, planted);
         let browser = tenants.server.browser(&second);
-        assert_eq!(browser.read(CURRENT).await["username"], "mallory");
+        assert_eq!(browser.read_json(CURRENT).await["username"], "mallory");
     }
     assert_eq!(browser.status_of("GET", CURRENT).await, 401, "the one before it has ended");
 
