@@ -28,16 +28,6 @@ impl Server {
     pub fn robot(&self, robot: &Robot) -> Person {
         self.person(&robot.name, &robot.secret)
     }
-
-    /// Logs in as a browser and talks to the server with the cookie.
-    pub async fn browser_session(&self, name: &str, password: &str) -> Person {
-        let form = [("principal", name), ("password", password)];
-        let answer = self.nobody().send("POST", "/c/login").form(&form).send().await;
-        let answer = answer.expect("an answer");
-        assert_eq!(answer.status(), 200, "logging {name} in");
-        let cookie = header(&answer, "set-cookie");
-        self.browser(cookie.split(';').next().expect("a cookie"))
-    }
 }
 
 /// A list of permissions from words like `repository:pull`, separated by spaces.
@@ -72,11 +62,6 @@ impl Person {
             let location = location.expect("a location");
             location.rsplit('/').next().expect("an id").to_owned()
         }
-    }
-
-    /// The id of the person's own account.
-    pub async fn own_id(&self) -> i64 {
-        self.read_json("/api/v2.0/users/current").await["user_id"].as_i64().expect("an id")
     }
 
     /// Gives somebody a role in a project and returns the membership's id. With a pattern, only

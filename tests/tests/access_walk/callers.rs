@@ -39,7 +39,7 @@ pub async fn callers(samples: &Samples) -> Vec<Caller> {
         }
         all.push(person(name));
     }
-    let role = samples.role_of_pattern().await;
+    let role = samples.role_of_pattern();
     admin.add_member("ours", "patterned", role, "spa*").await;
     all.push(person("patterned"));
     all.push(person("foreign-admin"));
@@ -76,13 +76,13 @@ async fn gone(samples: &Samples) -> Vec<Caller> {
     for name in ["disabled", "deleted"] {
         admin.add_member("ours", name, 1, "").await;
     }
-    let path = format!("/api/v2.0/users/{}/disabled", disabled.own_id().await);
+    let path = format!("/api/v2.0/users/{}/disabled", disabled.user_id().await);
     assert_eq!(admin.json("PUT", &path, &json!({"disabled": true})).await, 200);
 
-    let session = server.browser_session("deleted", PASSWORD).await;
+    let session = server.browser(&server.log_in("deleted", PASSWORD).await.cookie);
     let pull = in_project("ours", "repository:pull");
     let (_, token) = deleted.personal_token("left", &[pull]).await;
-    let path = format!("/api/v2.0/users/{}", deleted.own_id().await);
+    let path = format!("/api/v2.0/users/{}", deleted.user_id().await);
     assert_eq!(admin.status_of("DELETE", &path).await, 200);
 
     let expired = admin.project_robot("ours", "expired", ALL_OF_PROJECT).await;

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use roadstead_tests::cast::{PASSWORD, in_project};
 use roadstead_tests::http::{Person, header};
 use roadstead_tests::{Server, Setup};
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::SqlitePool;
 
 use crate::Route;
+use crate::requests::{filled, rule};
 
 /// A server with two projects, `ours` and `theirs`, whose administrators are strangers.
 pub struct Samples {
@@ -23,18 +24,6 @@ pub struct Samples {
 pub struct Tenant {
     pub admin: Person,
     pub ids: HashMap<&'static str, String>,
-}
-
-/// A rule that makes tags immutable which no test pushes.
-fn rule(pattern: &str) -> Value {
-    json!({
-        "action": "immutable",
-        "template": "immutable_template",
-        "tag_selectors": [{"kind": "doublestar", "decoration": "matches", "pattern": pattern}],
-        "scope_selectors": {
-            "repository": [{"kind": "doublestar", "decoration": "repoMatches", "pattern": "**"}],
-        },
-    })
 }
 
 impl Samples {
@@ -57,7 +46,7 @@ impl Samples {
         samples
     }
 
-    pub async fn ours(&self) -> Tenant {
+    pub fn ours(&self) -> Tenant {
         Tenant { admin: self.server.person("project-admin", PASSWORD), ids: self.ids.clone() }
     }
 
@@ -113,7 +102,7 @@ impl Samples {
             "user_id" => {
                 let name = format!("target-{project}-{nth}");
                 self.admin.create_user(&name).await;
-                self.server.person(&name, PASSWORD).own_id().await.to_string()
+                self.server.person(&name, PASSWORD).user_id().await.to_string()
             }
             "token_id" => {
                 let pull = in_project("library", "repository:pull");
@@ -203,29 +192,6 @@ impl Samples {
         path
     }
 
-    /// A body that is refused after the permission was checked, or that changes nothing.
-    pub fn body(&self, route: &Route, path: &str) -> Value {
-        let robot = in_project("ours", "repository:pull");
-        match (route.method.as_str(), route.path.trim_start_matches("/api/v2.0")) {
-            // Without a name, but in a project, so that the permission there is asked for.
-            ("POST", "/robots") => {
-                json!({"name": "", "level": "project", "duration": -1, "permissions": [robot]})
-            }
-            ("PUT", "/projects/{project_name_or_id}/metadatas/{meta_name}") => {
-                let name = path.rsplit('/').next().unwrap_or_default();
-                json!({name: "true"})
-            }
-            ("PUT", "/projects/{project_name_or_id}/immutabletagrules/{immutable_rule_id}") => {
-                let id = path.rsplit('/').next().and_then(|id| id.parse().ok());
-                let mut rule = rule("never");
-                rule["id"] = id.map_or(Value::Null, |id: i64| id.into());
-                rule
-            }
-            ("PUT", "/projects/{project_name_or_id}/members/{mid}") => json!({"role_id": 3}),
-            _ => json!({}),
-        }
-    }
-
     /// Makes anew what a route has just changed.
     pub async fn restore(&mut self, route: &Route) {
         let last = route.parameters().last().copied();
@@ -257,7 +223,7 @@ impl Samples {
     }
 
     /// A role for members that are limited to some repositories.
-    pub async fn role_of_pattern(&self) -> i64 {
+    pub fn role_of_pattern(&self) -> i64 {
         self.ids["role_id"].parse().expect("an id")
     }
 
@@ -294,25 +260,4 @@ impl Tenant {
         ids.insert("project_name_or_id", project.to_owned());
         filled(route, &ids)
     }
-}
-
-/// A path without braces; a parameter without a sample ends the test.
-fn filled(route: &Route, ids: &HashMap<&'static str, String>) -> String {
-    let mut path = route.path.clone();
-    for parameter in route.parameters() {
-        let id = ids.get(parameter);
-        let id = id.unwrap_or_else(|| panic!("{}: {{{parameter}}} needs a sample", route.path));
-        path = path.replace(&format!("{{{parameter}}}"), id);
-    }
-    for (at, name) in route.query.iter().enumerate() {
-        let value = match name.as_str() {
-            "project_name" => "ours",
-            "q" => "app",
-            "username" => "target",
-            "groupname" => "group",
-            _ => panic!("{}: the query parameter {name} needs a sample", route.path),
-        };
-        path.push_str(&format!("{}{name}={value}", if at == 0 { '?' } else { '&' }));
-    }
-    path
 }

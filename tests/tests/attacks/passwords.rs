@@ -15,6 +15,11 @@ use serde_json::json;
 
 use crate::{Tenants, database, median, p95};
 
+/// Whether what takes many logins to measure is left out.
+fn quick() -> bool {
+    std::env::var_os("ROADSTEAD_TEST_QUICK").is_some()
+}
+
 /// The doors that take a password.
 const DOORS: usize = 5;
 
@@ -98,29 +103,6 @@ async fn of_a_thousand_guesses_ten_are_evaluated_and_nobody_is_locked_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_network_that_tries_many_accounts_is_slowed_down_and_others_are_not() {
-    let server = Setup::new().start();
-    server.admin().create_user("alice").await;
-    let mut evaluated = 0;
-    let since = Instant::now();
-    for round in 0..40 {
-        let guesses = (0..20).map(|at| {
-            let name = format!("user-{round}-{at}");
-            let attacker = server.person(&name, "Password-1").from([127, 0, 7, at]);
-            async move { attacker.status_of("GET", "/v2/").await }
-        });
-        for status in futures_util::future::join_all(guesses).await {
-            assert!(status == 401 || status == 429, "{status}");
-            evaluated += u64::from(status == 401);
-        }
-    }
-    let most = 306 + since.elapsed().as_secs() * 5;
-    assert!(evaluated <= most && evaluated >= 300, "{evaluated} of 800 were evaluated");
-    let elsewhere = server.person("alice", PASSWORD).from([127, 0, 8, 1]);
-    assert_eq!(elsewhere.status_of("GET", "/v2/").await, 200);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_password_is_of_no_use_from_that_moment_on() {
     let tenants = Tenants::new().await;
     let stop = Arc::new(AtomicBool::new(false));
@@ -140,7 +122,7 @@ async fn a_changed_password_is_of_no_use_from_that_moment_on() {
     });
     let users: Vec<_> = users.collect();
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let path = format!("/api/v2.0/users/{}/password", tenants.alice.own_id().await);
+    let path = format!("/api/v2.0/users/{}/password", tenants.alice.user_id().await);
     let change = json!({"old_password": PASSWORD, "new_password": "Password-2"});
     assert_eq!(tenants.alice.json("PUT", &path, &change).await, 200);
     let changed = Instant::now();
@@ -212,6 +194,9 @@ async fn timed(server: &Server, known: &[String]) -> (Vec<f64>, Vec<f64>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_fails_takes_as_long_whether_there_is_such_an_account() {
+    if quick() {
+        return;
+    }
     let mut heard = Vec::new();
     // Noise of a busy machine passes; a difference stays.
     for _ in 0..3 {
@@ -297,6 +282,9 @@ async fn pulls_under(tenants: &Tenants, holder: &Person, logins: bool) -> f64 {
 /// those who log in: the same flood without passwords is what it is compared with.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_logins_does_not_slow_down_who_pulls() {
+    if quick() {
+        return;
+    }
     let tenants = Tenants::new().await;
     let (token, _) = tenants.alice.registry_token("repository:hers/app:pull").await;
     let holder = tenants.server.bearer(&token);

@@ -96,17 +96,17 @@ async fn nothing_of_a_person_works_for_another_who_gets_the_name() {
     admin.create_project("target", false).await;
     admin.add_member("target", "alice", 2, "").await;
     let holder = token_of(&tenants, &tenants.alice).await;
-    let session = server.browser_session("alice", PASSWORD).await;
+    let session = server.browser(&server.log_in("alice", PASSWORD).await.cookie);
     let (_, personal) =
         tenants.alice.personal_token("t", &[in_project("hers", "repository:pull")]).await;
     let query = "/service/token?service=harbor-registry&offline_token=true&client_id=x";
-    let refresh = tenants.alice.read(query).await["refresh_token"].clone();
-    let old = tenants.alice.own_id().await;
+    let refresh = tenants.alice.read_json(query).await["refresh_token"].clone();
+    let old = tenants.alice.user_id().await;
     assert_eq!(admin.status_of("DELETE", &format!("/api/v2.0/users/{old}")).await, 200);
     assert_worthless(&holder, "after she has gone").await;
 
     admin.create_user("alice").await;
-    let new = server.person("alice", PASSWORD).own_id().await;
+    let new = server.person("alice", PASSWORD).user_id().await;
     assert_ne!(new, old, "ids are not given twice");
     assert_worthless(&holder, "when there is another alice").await;
     assert_eq!(session.status_of("GET", "/api/v2.0/users/current").await, 401);

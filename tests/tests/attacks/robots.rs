@@ -142,11 +142,11 @@ async fn nobody_makes_a_robot_or_a_member_that_may_do_more() {
     );
     // Nor does anybody make themselves more.
     let members = "/api/v2.0/projects/hers/members";
-    let id = dave.own_id().await;
+    let id = dave.user_id().await;
     let body = json!({"role_id": 1, "member_user": {"user_id": id}});
     assert_eq!(dave.json("POST", members, &body).await, 403);
     let flag = json!({"sysadmin_flag": true});
-    for (who, id) in [(&dave, id), (alice, alice.own_id().await), (&maker, id)] {
+    for (who, id) in [(&dave, id), (alice, alice.user_id().await), (&maker, id)] {
         let path = format!("/api/v2.0/users/{id}/sysadmin");
         assert_eq!(who.json("PUT", &path, &flag).await, 403);
     }
@@ -161,7 +161,7 @@ async fn a_personal_token_changes_no_account_and_makes_no_stronger_one() {
     let (_, secret) = admin.personal_token("t", &[on_system(words)]).await;
     let token = server.person("admin", &secret);
     assert_eq!(token.status_of("GET", "/api/v2.0/users").await, 200);
-    let own = admin.own_id().await;
+    let own = admin.user_id().await;
     let change =
         json!({"old_password": roadstead_tests::ADMIN_PASSWORD, "new_password": "Password-9"});
     for (method, path, body) in [
@@ -189,11 +189,11 @@ async fn a_robot_that_manages_accounts_does_not_become_an_administrator() {
     let (server, admin) = (&tenants.server, tenants.server.admin());
     let words = "user:list user:read user:create user:update user:delete";
     let manager = server.robot(&admin.robot_with("system", "manager", &[on_system(words)]).await);
-    let own = admin.own_id().await;
+    let own = admin.user_id().await;
     let users = "/api/v2.0/users";
     assert_eq!(manager.status_of("GET", users).await, 200);
     manager.create_user("made").await;
-    let made = server.person("made", PASSWORD).own_id().await;
+    let made = server.person("made", PASSWORD).user_id().await;
     let password = json!({"new_password": "Password-9"});
     for (path, body) in [
         (format!("{users}/{own}/password"), &password),
@@ -214,7 +214,7 @@ async fn a_robot_that_manages_accounts_does_not_become_an_administrator() {
 async fn an_administrator_is_always_left() {
     let tenants = Tenants::new().await;
     let (alice, admin) = (&tenants.alice, tenants.server.admin());
-    let (first, second) = (admin.own_id().await, alice.own_id().await);
+    let (first, second) = (admin.user_id().await, alice.user_id().await);
     let users = "/api/v2.0/users";
     let set = async |who: &Person, id: i64, flag: bool| {
         let body = json!({"sysadmin_flag": flag});

@@ -38,7 +38,7 @@ async fn a_session_begins_with_its_own_cookie_and_ends_on_the_server() {
         assert!(set.contains(attribute), "{set}");
     }
     let browser = tenants.server.browser(&first);
-    assert_eq!(browser.read(CURRENT).await["username"], "alice");
+    assert_eq!(browser.read_json(CURRENT).await["username"], "alice");
 
     // A cookie that somebody else planted is never the session that begins.
     for planted in ["sid=planted", first.as_str()] {
@@ -46,7 +46,7 @@ async fn a_session_begins_with_its_own_cookie_and_ends_on_the_server() {
         let (second, _) = cookie(&answer);
         assert_ne!(second, planted);
         let browser = tenants.server.browser(&second);
-        assert_eq!(browser.read(CURRENT).await["username"], "mallory");
+        assert_eq!(browser.read_json(CURRENT).await["username"], "mallory");
     }
     assert_eq!(browser.status_of("GET", CURRENT).await, 401, "the one before it has ended");
 
@@ -60,7 +60,7 @@ async fn a_session_begins_with_its_own_cookie_and_ends_on_the_server() {
     let other = tenants.server.browser(&other);
     assert_eq!(other.status_of("GET", CURRENT).await, 200, "another session of hers");
     let change = json!({"old_password": PASSWORD, "new_password": "Password-2"});
-    let path = format!("/api/v2.0/users/{}/password", tenants.alice.own_id().await);
+    let path = format!("/api/v2.0/users/{}/password", tenants.alice.user_id().await);
     assert_eq!(tenants.alice.json("PUT", &path, &change).await, 200);
     assert_eq!(other.status_of("GET", CURRENT).await, 401, "a session after the password changed");
 }

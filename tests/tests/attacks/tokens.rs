@@ -103,7 +103,7 @@ async fn an_upload_ends_with_the_credentials_that_began_it() {
     let send = |bytes: &'static str| holder.send("PATCH", &location).body(bytes).send();
     assert_eq!(send("first").await.unwrap().status(), 202);
     let change = json!({"old_password": PASSWORD, "new_password": "Password-2"});
-    let path = format!("/api/v2.0/users/{}/password", tenants.alice.own_id().await);
+    let path = format!("/api/v2.0/users/{}/password", tenants.alice.user_id().await);
     assert_eq!(tenants.alice.json("PUT", &path, &change).await, 200);
     assert_eq!(send("second").await.unwrap().status(), 401);
     let finish = with_query(&location, &format!("digest={}", sha256(b"first")));
