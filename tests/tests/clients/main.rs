@@ -8,6 +8,7 @@ mod docker;
 mod helm;
 mod oras;
 mod regctl;
+mod robots;
 mod skopeo;
 
 use roadstead_tests::clients::{Content, Stage};
