@@ -14,6 +14,8 @@ use crate::passwords;
 
 mod changes;
 
+pub(crate) use changes::changeable;
+
 pub use changes::Profile;
 
 /// The first administrator's name, as in Harbor.

@@ -173,7 +173,7 @@ impl Auth {
     }
 }
 
-async fn changeable(
+pub(crate) async fn changeable(
     conn: &mut roadstead_storage::Conn,
     by: &Caller,
     id: PrincipalId,

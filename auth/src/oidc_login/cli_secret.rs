@@ -6,10 +6,11 @@ use std::fmt;
 use aws_lc_rs::constant_time;
 use roadstead_model::{Origin, PrincipalId, Timestamp};
 use roadstead_storage::tables::audit::{self, Event};
-use roadstead_storage::tables::user::{self, UserAccount};
+use roadstead_storage::tables::user::UserAccount;
 use roadstead_storage::tables::{oidc_account, secret};
 
 use super::secret_context;
+use crate::accounts::changeable;
 use crate::authenticate::Auth;
 use crate::caller::Caller;
 use crate::error::{Error, Result};
@@ -73,7 +74,8 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::Precondition`] in another mode, [`Error::NotFound`] when the account is not of the
-    /// provider, [`Error::Invalid`] when the chosen secret breaks the rule for passwords.
+    /// provider, [`Error::Denied`] when it is an administrator's and `by` is none,
+    /// [`Error::Invalid`] when the chosen secret breaks the rule for passwords.
     pub async fn set_cli_secret(&self, by: &Caller, id: PrincipalId, chosen: &str) -> Result<()> {
         if !self.configuration().await?.is_oidc() {
             return Err(Error::Precondition("only people of an OIDC provider have a CLI secret"));
@@ -89,9 +91,9 @@ impl Auth {
         let sealed = self.secret.seal(secret.as_bytes(), &secret_context(id))?;
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        let missing = || Error::NotFound("user of the OIDC provider");
-        let account = user::find_by_id(&mut tx, id).await?.ok_or_else(missing)?;
-        oidc_account::find(&mut tx, id).await?.ok_or_else(missing)?;
+        let account = changeable(&mut tx, by, id).await?;
+        let found = oidc_account::find(&mut tx, id).await?;
+        found.ok_or(Error::NotFound("user of the OIDC provider"))?;
         oidc_account::set_secret(&mut tx, id, &sealed, now).await?;
         secret::remove_all_of(&mut tx, id).await?;
         secret::insert(&mut tx, id, kind, None, now).await?;
@@ -158,6 +160,11 @@ impl Auth {
             attempt.forgive();
             self.passwords.note_right(&stored, password);
             return Ok(());
+        }
+        // Takes as long as for a name that does not exist.
+        if let Err(Error::TooManyLogins) = self.passwords.verify(None, password).await {
+            attempt.forgive();
+            return Err(Error::TooManyLogins);
         }
         self.record_failed_login(&account.principal, origin).await?;
         Err(Error::BadCredentials)

@@ -49,6 +49,24 @@ async fn database(server: &Server) -> SqlitePool {
     SqlitePool::connect(&url).await.expect("the server's database")
 }
 
+/// Makes everybody but the administrator somebody of an OpenID provider, where they log in from
+/// now on.
+async fn become_people_of_a_provider(server: &Server) {
+    server
+        .sql(
+            "INSERT INTO setting (name, value) VALUES ('config.auth_mode', 'oidc_auth')
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+             UPDATE user_account SET source = 'oidc' WHERE email IS NOT NULL;
+             INSERT INTO oidc_account (principal_id, issuer, subject, secret, checked_at,
+                                       created_at, updated_at)
+             SELECT principal_id, 'https://127.0.0.1:1', email, x'', 9000000000000000, 0, 0
+             FROM user_account WHERE source = 'oidc'",
+        )
+        .await;
+    // What another process has changed is seen within two seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+}
+
 /// The middle one of some numbers.
 fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);

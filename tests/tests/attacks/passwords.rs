@@ -13,7 +13,7 @@ use roadstead_tests::http::{Person, header};
 use roadstead_tests::{ADMIN_PASSWORD, Server, Setup, content};
 use serde_json::json;
 
-use crate::{Tenants, database, median, p95};
+use crate::{Tenants, become_people_of_a_provider, database, median, p95};
 
 /// Whether what takes many logins to measure is left out.
 fn quick() -> bool {
@@ -197,14 +197,29 @@ async fn a_login_that_fails_takes_as_long_whether_there_is_such_an_account() {
     if quick() {
         return;
     }
+    for at_a_provider in [false, true] {
+        assert_as_long(at_a_provider).await;
+    }
+}
+
+/// Noise of a busy machine passes; a difference stays.
+async fn assert_as_long(at_a_provider: bool) {
     let mut heard = Vec::new();
-    // Noise of a busy machine passes; a difference stays.
     for _ in 0..3 {
         let server = Setup::new().start();
         let admin = server.admin();
         let known: Vec<String> = (0..23).map(|n| format!("person-{n}")).collect();
+        let mut ids = Vec::new();
         for name in &known {
             admin.create_user(name).await;
+            ids.push(server.person(name, PASSWORD).user_id().await);
+        }
+        if at_a_provider {
+            become_people_of_a_provider(&server).await;
+            for id in ids {
+                let path = format!("/api/v2.0/users/{id}/cli_secret");
+                assert_eq!(admin.json("PUT", &path, &json!({"secret": PASSWORD})).await, 200);
+            }
         }
         let (existing, missing) = timed(&server, &known).await;
         let (existing, missing) = (median(existing), median(missing));
@@ -213,7 +228,7 @@ async fn a_login_that_fails_takes_as_long_whether_there_is_such_an_account() {
             return;
         }
     }
-    panic!("medians of known and of unknown names: {heard:?}");
+    panic!("medians of known and of unknown names (at a provider: {at_a_provider}): {heard:?}");
 }
 
 /// 500 clients at once that ask for a token about every second, with passwords or without, from

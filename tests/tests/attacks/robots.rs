@@ -211,6 +211,27 @@ async fn a_robot_that_manages_accounts_does_not_become_an_administrator() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_manages_accounts_gives_no_administrator_of_a_provider_another_secret() {
+    let tenants = Tenants::new().await;
+    let (server, admin) = (&tenants.server, tenants.server.admin());
+    let words = "user:list user:read user:update";
+    let manager = server.robot(&admin.robot_with("system", "manager", &[on_system(words)]).await);
+    let (_, token) = admin.personal_token("t", &[on_system(words)]).await;
+    let token = server.person("admin", &token);
+    let alice = tenants.alice.user_id().await;
+    crate::become_people_of_a_provider(server).await;
+    server
+        .sql("UPDATE user_account SET sysadmin = 1 WHERE source = 'oidc' AND email LIKE 'alice%'")
+        .await;
+    let path = format!("/api/v2.0/users/{alice}/cli_secret");
+    let body = json!({"secret": "Chosen-secret-1"});
+    for who in [&manager, &token] {
+        assert_eq!(who.json("PUT", &path, &body).await, 403);
+    }
+    assert_eq!(admin.json("PUT", &path, &body).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_administrator_is_always_left() {
     let tenants = Tenants::new().await;
     let (alice, admin) = (&tenants.alice, tenants.server.admin());
