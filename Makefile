@@ -30,7 +30,7 @@ test: tools check ## Everything: checks, unit tests, and the built binary under 
 	$(CARGO) test --workspace --locked --no-fail-fast
 
 # What needs nothing but the binary.
-QUICK = access audit browser_session configurations conformance crash groups_and_roles holding hostile house immutability keys memory oidc personal_tokens project_rights projects quota robots sessions start users
+QUICK = access access_walk attacks audit browser_session configurations conformance crash groups_and_roles holding hostile house immutability keys memory oidc personal_tokens project_rights projects quota robots sessions start users
 
 test-quick: ## Without clients and root, with fewer crashes and smaller blobs
 	$(CARGO) build --locked

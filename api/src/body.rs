@@ -42,6 +42,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             return Err(Failure::unsupported_media_type());
         }
         let bytes = Bytes::from_request(request, state).await.map_err(|_| Failure::too_large())?;
+        // Serde would read an array as the fields in their order.
+        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+            return Err(Failure::unprocessable("the body must be a JSON object"));
+        }
         // The error's own text repeats what it found, which may be a password.
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             let (line, column) = (error.line(), error.column());

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use roadstead_auth::Caller;
 use roadstead_auth::permissions::Entry;
-use roadstead_model::{Action, Permission, ProjectId, Resource};
+use roadstead_model::{Permission, ProjectId};
 use roadstead_storage::Conn;
 use roadstead_storage::tables::binding::Scope;
 use roadstead_storage::tables::project;
@@ -13,7 +13,6 @@ use utoipa::ToSchema;
 
 use crate::body::null_as_default;
 use crate::failure::Failure;
-use crate::guard::permission;
 
 /// Harbor's namespaces of the system and of all projects.
 const SYSTEM: &str = "/";
@@ -92,12 +91,10 @@ async fn visible_project(
     caller: &Caller,
     name: &str,
 ) -> Result<ProjectId, Failure> {
-    let found = project::find(conn, name).await?;
-    if let Some(found) = &found {
-        let read = permission(Resource::Project, Action::Read);
-        if caller.require_in_project(conn, found, read).await?.is_ok() {
-            return Ok(found.id);
-        }
+    if let Some(found) = project::find(conn, name).await?
+        && caller.sees(conn, &found).await?
+    {
+        return Ok(found.id);
     }
     if caller.is_sysadmin() && caller.is_person() {
         return Err(Failure::not_found(format!("project {name} not found")));

@@ -164,7 +164,8 @@ impl Auth {
     /// which is returned.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the chosen secret breaks the rule for passwords.
+    /// [`Error::Invalid`] when the chosen secret breaks the rule for passwords; [`Error::Denied`]
+    /// when the robot has more than `by`, who would be as strong with its secret.
     pub async fn refresh_robot(
         &self,
         by: &Caller,
@@ -178,6 +179,7 @@ impl Auth {
         };
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
+        require_equal(&mut tx, by, robot).await?;
         secret::remove_all_of(&mut tx, robot.id).await?;
         secret::insert(&mut tx, robot.id, &verifier, None, now).await?;
         record(&mut tx, by, robot.project, &robot.name, "update", "secret replaced", now).await?;
@@ -189,11 +191,12 @@ impl Auth {
     /// over without a gap. Returns the secret's id and the secret.
     ///
     /// # Errors
-    /// [`Error::Conflict`] when it has two.
+    /// [`Error::Conflict`] when it has two; [`Error::Denied`] as for [`Self::refresh_robot`].
     pub async fn add_robot_secret(&self, by: &Caller, robot: &Robot) -> Result<(i64, String)> {
         let generated = secrets::generate()?;
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
+        require_equal(&mut tx, by, robot).await?;
         // Writing first makes two of these at once wait for each other.
         let id =
             secret::insert(&mut tx, robot.id, &secrets::verifier(&generated), None, now).await?;
@@ -245,6 +248,13 @@ pub async fn delete_all_in(tx: &mut Tx, project: ProjectId, now: Timestamp) -> R
         principal::remove(tx, id, now).await?;
     }
     Ok(())
+}
+
+/// Requires that a caller has everything that a robot has.
+async fn require_equal(tx: &mut Tx, by: &Caller, robot: &Robot) -> Result<()> {
+    let entries = permissions::of(tx, robot.id).await?;
+    let complete = permissions::completed(&entries, robot.project.is_some());
+    permissions::require_no_more_than(tx, by, &complete).await
 }
 
 fn check_name(name: &str) -> Result<()> {

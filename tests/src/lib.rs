@@ -1,6 +1,7 @@
 //! What the whole-system tests share: starting the built binary, making content, talking to it.
 
 pub mod api;
+pub mod cast;
 pub mod clients;
 pub mod content;
 pub mod http;

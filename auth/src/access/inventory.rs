@@ -2,7 +2,7 @@
 
 use roadstead_model::{Permission, catalogue};
 use roadstead_storage::Conn;
-use roadstead_storage::tables::binding::Scope;
+use roadstead_storage::tables::binding::{self, Scope};
 use roadstead_storage::tables::project::Project;
 use roadstead_storage::tables::rights;
 
@@ -38,6 +38,24 @@ impl Caller {
         permissions.sort_unstable();
         permissions.dedup();
         Ok(permissions)
+    }
+}
+
+impl Caller {
+    /// Whether the caller may know that a project is there: it is public, or they have any role
+    /// that reaches it, and the personal token that they came with as well.
+    pub async fn sees(&self, conn: &mut Conn, project: &Project) -> Result<bool> {
+        let Some(principal) = &self.principal else {
+            return Ok(project.public);
+        };
+        let holders =
+            [(!principal.sysadmin).then_some(principal.id), self.via.as_ref().map(|via| via.id)];
+        for holder in holders.into_iter().flatten() {
+            if !project.public && !binding::reaches(conn, holder, project.id).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

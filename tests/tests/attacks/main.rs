@@ -1,16 +1,18 @@
 //! Attacks on who somebody is and on what they may do, each with the answer that is safe.
 
+mod names;
 mod passwords;
+mod recreated;
+mod robots;
 mod secrets;
+mod sessions;
 mod tenancy;
 mod tokens;
 
+use roadstead_tests::cast::PASSWORD;
 use roadstead_tests::http::Person;
 use roadstead_tests::{Server, Setup};
 use sqlx::SqlitePool;
-
-/// The password of every user that [`Person::create_user`] makes.
-const PASSWORD: &str = "Password-1";
 
 /// Two tenants: alice has the private project `hers` with an image, mallory the private project
 /// `his` with another. Both repositories are called `app`.
@@ -39,11 +41,6 @@ impl Tenants {
         mallory.push_image("his/app", "v1", b"a layer of his").await;
         Self { server, alice, mallory }
     }
-}
-
-/// The id of a person's own account.
-async fn id_of(person: &Person) -> i64 {
-    person.read_json("/api/v2.0/users/current").await["user_id"].as_i64().expect("an id")
 }
 
 /// The database of a server, for what no answer tells.

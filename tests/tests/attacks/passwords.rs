@@ -8,11 +8,17 @@ use std::time::{Duration, Instant};
 use rand::Rng as _;
 use rand::seq::SliceRandom as _;
 use reqwest::Response;
+use roadstead_tests::cast::PASSWORD;
 use roadstead_tests::http::{Person, header};
 use roadstead_tests::{ADMIN_PASSWORD, Server, Setup, content};
 use serde_json::json;
 
-use crate::{PASSWORD, Tenants, database, id_of, median, p95};
+use crate::{Tenants, database, median, p95};
+
+/// Whether what takes many logins to measure is left out.
+fn quick() -> bool {
+    std::env::var_os("ROADSTEAD_TEST_QUICK").is_some()
+}
 
 /// The doors that take a password.
 const DOORS: usize = 5;
@@ -97,29 +103,6 @@ async fn of_a_thousand_guesses_ten_are_evaluated_and_nobody_is_locked_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_network_that_tries_many_accounts_is_slowed_down_and_others_are_not() {
-    let server = Setup::new().start();
-    server.admin().create_user("alice").await;
-    let mut evaluated = 0;
-    let since = Instant::now();
-    for round in 0..40 {
-        let guesses = (0..20).map(|at| {
-            let name = format!("user-{round}-{at}");
-            let attacker = server.person(&name, "Password-1").from([127, 0, 7, at]);
-            async move { attacker.status_of("GET", "/v2/").await }
-        });
-        for status in futures_util::future::join_all(guesses).await {
-            assert!(status == 401 || status == 429, "{status}");
-            evaluated += u64::from(status == 401);
-        }
-    }
-    let most = 301 + since.elapsed().as_secs() * 5;
-    assert!(evaluated <= most && evaluated >= 300, "{evaluated} of 800 were evaluated");
-    let elsewhere = server.person("alice", PASSWORD).from([127, 0, 8, 1]);
-    assert_eq!(elsewhere.status_of("GET", "/v2/").await, 200);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_password_is_of_no_use_from_that_moment_on() {
     let tenants = Tenants::new().await;
     let stop = Arc::new(AtomicBool::new(false));
@@ -139,7 +122,7 @@ async fn a_changed_password_is_of_no_use_from_that_moment_on() {
     });
     let users: Vec<_> = users.collect();
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let path = format!("/api/v2.0/users/{}/password", id_of(&tenants.alice).await);
+    let path = format!("/api/v2.0/users/{}/password", tenants.alice.user_id().await);
     let change = json!({"old_password": PASSWORD, "new_password": "Password-2"});
     assert_eq!(tenants.alice.json("PUT", &path, &change).await, 200);
     let changed = Instant::now();
@@ -186,18 +169,17 @@ async fn a_login_that_fails_says_the_same_whether_there_is_such_an_account() {
 
 /// The times that wrong passwords take, in milliseconds: of names that exist and of some that do
 /// not, in random order.
-async fn timed(server: &Server, known: &[String], salt: &str) -> (Vec<f64>, Vec<f64>) {
+async fn timed(server: &Server, known: &[String]) -> (Vec<f64>, Vec<f64>) {
     let mut rng = content::rng();
     let mut tries = Vec::new();
     for name in known {
         for _ in 0..9 {
             tries.push((true, name.clone()));
-            tries.push((false, format!("{salt}{name}")));
+            tries.push((false, format!("no-{name}")));
         }
     }
     tries.shuffle(&mut rng);
-    let networks: Vec<Person> =
-        (1..=4).map(|n| server.nobody().from([127, n, salt.len() as u8, 1])).collect();
+    let networks: Vec<Person> = (1..=4).map(|n| server.nobody().from([127, n, 1, 1])).collect();
     let mut times = (Vec::new(), Vec::new());
     for (at, (exists, name)) in tries.iter().enumerate() {
         let person = networks[at % networks.len()].clone().known_as(name, "Wrong-1");
@@ -212,6 +194,9 @@ async fn timed(server: &Server, known: &[String], salt: &str) -> (Vec<f64>, Vec<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_fails_takes_as_long_whether_there_is_such_an_account() {
+    if quick() {
+        return;
+    }
     let mut heard = Vec::new();
     // Noise of a busy machine passes; a difference stays.
     for _ in 0..3 {
@@ -221,7 +206,7 @@ async fn a_login_that_fails_takes_as_long_whether_there_is_such_an_account() {
         for name in &known {
             admin.create_user(name).await;
         }
-        let (existing, missing) = timed(&server, &known, "x").await;
+        let (existing, missing) = timed(&server, &known).await;
         let (existing, missing) = (median(existing), median(missing));
         heard.push(format!("{existing:.2} ms and {missing:.2} ms"));
         if (existing - missing).abs() < 0.05 * missing {
@@ -297,6 +282,9 @@ async fn pulls_under(tenants: &Tenants, holder: &Person, logins: bool) -> f64 {
 /// those who log in: the same flood without passwords is what it is compared with.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_logins_does_not_slow_down_who_pulls() {
+    if quick() {
+        return;
+    }
     let tenants = Tenants::new().await;
     let (token, _) = tenants.alice.registry_token("repository:hers/app:pull").await;
     let holder = tenants.server.bearer(&token);
