@@ -9,7 +9,7 @@ use axum::handler::Handler;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use roadstead_auth::{CSRF_HEADER, Caller, Refusal};
 use roadstead_model::{
@@ -154,7 +154,7 @@ async fn enter(
 ) -> Response {
     let cookie = api.auth.cookie(request.headers());
     let mut response = match check(&api, access, &parameters, &mut request).await {
-        Ok(()) => next.run(request).await,
+        Ok(()) => run(&api, request, next).await,
         Err(failure) => failure.into_response(),
     };
     let token = cookie.and_then(|cookie| HeaderValue::from_str(&cookie.csrf_token()).ok());
@@ -162,6 +162,23 @@ async fn enter(
         response.headers_mut().insert(HeaderName::from_static(CSRF_HEADER), token);
     }
     response
+}
+
+/// Runs the handler. What a rule forbids to somebody who has the right, such as deleting an
+/// immutable tag, leaves a row as well.
+async fn run(api: &Api, request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let caller = request.extensions().get::<Caller>().filter(|caller| caller.id().is_some());
+    let caller = caller.cloned();
+    let response = next.run(request).await;
+    let forbidden = !method.is_safe() && response.status() == StatusCode::PRECONDITION_FAILED;
+    match caller.filter(|_| forbidden) {
+        Some(caller) => match note_refusal(api, &caller, &method, &path).await {
+            Ok(()) => response,
+            Err(failure) => failure.into_response(),
+        },
+        None => response,
+    }
 }
 
 async fn check(

@@ -24,6 +24,7 @@ mod standing;
 
 pub(crate) use browser::{Arrival, PENDING};
 pub use cli_secret::OidcMeta;
+pub(crate) use standing::doubt;
 
 /// Where the provider sends browsers back to.
 const CALLBACK: &str = "/c/oidc/callback";

@@ -16,6 +16,7 @@ use crate::authenticate::Auth;
 use crate::caller::Caller;
 use crate::directory::BELIEVED;
 use crate::error::{Error, Result};
+use crate::oidc_login;
 
 /// Harbor's name of the cookie; where https allows it, with the prefix that binds it to the host.
 const COOKIE_NAME: &str = "sid";
@@ -234,6 +235,7 @@ impl Auth {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         principal::revoke(&mut tx, id, now).await?;
+        oidc_login::doubt(&mut tx, id, now).await?;
         let event = Event::of("user", &found.name, "logout").described("everywhere");
         audit::record(&mut tx, by.actor(), event, now).await?;
         Ok(tx.commit().await?)

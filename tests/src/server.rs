@@ -210,12 +210,17 @@ impl Server {
         self.child.take().expect("a running server").wait().expect("the process ends").code()
     }
 
-    /// The largest resident memory of the process so far, in bytes (`VmHWM`).
+    /// The largest resident memory of the process so far, in bytes (`VmHWM`), without the pages of
+    /// the program's file (`RssFile`): of those, a debug build has several times as many.
     pub fn peak_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a status");
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a VmHWM line");
-        let kib = line.split_whitespace().nth(1).expect("a number");
-        kib.parse::<u64>().expect("a number") * 1024
+        let bytes = |name: &str| {
+            let line =
+                status.lines().find(|line| line.starts_with(name)).expect("a line of memory");
+            let kib = line.split_whitespace().nth(1).expect("a number");
+            kib.parse::<u64>().expect("a number") * 1024
+        };
+        bytes("VmHWM:") - bytes("RssFile:")
     }
 
     /// Runs `roadstead fsck` with these arguments, whether the server runs or not.

@@ -133,8 +133,11 @@ pub(super) async fn follow(
     now: Timestamp,
 ) -> Result<()> {
     let mut groups = Vec::with_capacity(identity.groups.len());
-    for name in &identity.groups {
-        groups.push(group::ensure(tx, name, group::OIDC, "", now).await?);
+    for name in identity.groups.iter().filter(|name| !name.contains(char::is_control)) {
+        groups.push(match group::find_of_provider(tx, name).await? {
+            Some(known) => known,
+            None => make_group(tx, name, now).await?,
+        });
     }
     group::replace_memberships(tx, id, group::OIDC, &groups).await?;
     let Some(account) = user::find_by_id(tx, id).await? else {
@@ -147,28 +150,30 @@ pub(super) async fn follow(
         } else {
             "no longer administrator by a group of the OIDC provider"
         };
-        record(tx, &account.principal.name, "update", what, now).await?;
+        let event = Event::of("user", &account.principal.name, "update");
+        record(tx, event.described(what), now).await?;
     }
     Ok(())
+}
+
+async fn make_group(tx: &mut Tx, name: &str, now: Timestamp) -> Result<PrincipalId> {
+    let id = group::insert(tx, name, group::OIDC, "", now).await?;
+    let event = Event::of("user_group", name, "create").described("from the OIDC provider");
+    record(tx, event, now).await?;
+    Ok(id)
 }
 
 /// Notes that the provider no longer knows a person.
 pub(super) async fn record_end(tx: &mut Tx, id: PrincipalId, now: Timestamp) -> Result<()> {
     let found = principal::find(tx, id).await?;
     let name = found.map(|principal| principal.name).unwrap_or_default();
-    record(tx, &name, "logout", "ended by the OIDC provider", now).await
+    let event = Event::of("user", &name, "logout").described("ended by the OIDC provider");
+    record(tx, event, now).await
 }
 
-async fn record(
-    tx: &mut Tx,
-    name: &str,
-    operation: &'static str,
-    what: &str,
-    now: Timestamp,
-) -> Result<()> {
+async fn record(tx: &mut Tx, event: Event<'_>, now: Timestamp) -> Result<()> {
     let origin = Origin::default();
     let actor = Actor { principal: None, name: "system", origin: &origin };
-    let event = Event::of("user", name, operation).described(what);
     Ok(audit::record(tx, actor, event, now).await?)
 }
 

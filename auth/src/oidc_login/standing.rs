@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use roadstead_model::{PrincipalId, Timestamp};
+use roadstead_storage::Tx;
 use roadstead_storage::tables::oidc_account::{self, OidcAccount};
 use roadstead_storage::tables::session;
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
@@ -193,6 +194,12 @@ impl Auth {
         // Otherwise the person has logged in anew since.
         if ended { Err(Error::LoginEnded) } else { Ok(()) }
     }
+}
+
+/// Has the provider asked when something of a person is used next.
+pub(crate) async fn doubt(tx: &mut Tx, id: PrincipalId, now: Timestamp) -> Result<()> {
+    let word = i64::try_from(WORD_COUNTS.as_micros()).unwrap_or(i64::MAX);
+    Ok(oidc_account::doubt(tx, id, Timestamp(now.0.saturating_sub(word))).await?)
 }
 
 /// What the provider said last counts for an hour.

@@ -79,6 +79,13 @@ pub async fn ensure(
     }
 }
 
+/// The group that the OpenID provider calls this, whatever it was renamed to here.
+pub async fn find_of_provider(conn: &mut Conn, name: &str) -> Result<Option<PrincipalId>> {
+    let unique = principal_name(OIDC, name, "");
+    let found = principal::find_named(conn, Kind::Group, &unique).await?;
+    Ok(found.map(|group| group.id))
+}
+
 /// The group with this id.
 pub async fn find(conn: &mut Conn, id: PrincipalId) -> Result<Option<Group>> {
     let row: Option<Row> =

@@ -134,6 +134,20 @@ pub async fn note_login(
     Ok(())
 }
 
+/// Lets the provider's word about a person be from `checked_at` at the latest, so that it is asked
+/// sooner.
+pub async fn doubt(tx: &mut Tx, principal: PrincipalId, checked_at: Timestamp) -> Result<()> {
+    tx.query(
+        "UPDATE oidc_account SET checked_at = $1, ask_again_at = 0
+         WHERE principal_id = $2 AND checked_at > $1",
+    )
+    .bind(checked_at.0)
+    .bind(principal.0)
+    .execute()
+    .await?;
+    Ok(())
+}
+
 /// Makes everybody else wait with asking the provider until `until`, which the asker then names;
 /// false when somebody was quicker. A refresh token must not be used twice at once.
 pub async fn claim(

@@ -116,6 +116,9 @@ async fn what_a_rule_or_a_quota_forbids_leaves_an_event() {
     let acted = stage.act(admin.send("DELETE", &format!("/v2/ruled/app/manifests/{digest}")), 412);
     let resource = format!("ruled/app@{digest}");
     acted.await.left_refusal("admin", "delete", "artifact", &resource);
+    let repository = "/api/v2.0/projects/ruled/repositories/app";
+    let acted = stage.act(admin.send("DELETE", repository), 412).await;
+    acted.left_refusal("admin", "refuse", "api", &format!("DELETE {repository}"));
 
     let body = json!({"project_name": "small", "storage_limit": 100});
     let made = admin.send("POST", "/api/v2.0/projects").json(&body).send().await.unwrap();

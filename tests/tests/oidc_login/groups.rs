@@ -47,6 +47,16 @@ async fn a_group_gives_its_role_in_a_project_and_takes_it_back() {
     site.person("alice", &[]).await;
     site.age("alice", 6).await;
     assert_eq!(site.pull("alice", SECRET, "team").await, 401);
+    // At once when somebody is logged out everywhere.
+    site.person("alice", &["devs"]).await;
+    site.age("alice", 6).await;
+    assert_eq!(site.pull("alice", SECRET, "team").await, 200);
+    site.person("alice", &[]).await;
+    let path = format!("/api/v2.0/users/{}/sessions", site.id("alice").await);
+    assert_eq!(site.server.admin().delete(&path).await.status(), 200);
+    assert_eq!(site.pull("alice", SECRET, "team").await, 401);
+    assert!(browser.current().await.is_none());
+    browser.log_in(&site, "alice").await;
     // The same with the session.
     site.person("alice", &["devs"]).await;
     site.age("alice", 6).await;
