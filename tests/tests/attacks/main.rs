@@ -1,5 +1,6 @@
 //! Attacks on who somebody is and on what they may do, each with the answer that is safe.
 
+mod flood;
 mod names;
 mod passwords;
 mod recreated;
