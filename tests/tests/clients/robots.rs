@@ -89,10 +89,12 @@ async fn a_clusters_robot_pulls_with_ctr_and_neither_pushes_nor_deletes() {
         stage.ok(format!("ctr content get {digest}")).bytes().to_vec()
     });
     assert_eq!(held, pushed);
-    let other = stage.at("acme/app:2");
+    // Elsewhere in the project, so that blobs are refused: containerd 1.6 may wait for ever when
+    // only the manifest is.
+    let other = stage.at("acme/new:1");
     stage.ok(format!("ctr images tag {target} {other}"));
-    stage.refused(format!("ctr images push {user} {other}"), &["failed to copy"]);
-    assert_eq!(stage.tags("acme/app").await, ["1"]);
+    stage.refused(format!("ctr images push {user} {other}"), &["ctr:"]);
+    assert!(!stage.has("acme/new", "1").await);
     let delete = format!("skopeo delete --creds {} docker://{target}", credentials(&puller));
     stage.refused(&delete, REFUSED);
     assert_eq!(stage.content("acme/app", "1").await, pushed);
