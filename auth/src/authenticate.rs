@@ -12,6 +12,7 @@ use roadstead_storage::tables::secret::{self, Secret};
 use roadstead_storage::tables::user::{self, Source, UserAccount};
 use roadstead_storage::tables::{audit, personal_token};
 use roadstead_storage::{Conn, Db};
+use tokio::sync::Semaphore;
 
 use crate::caller::Caller;
 use crate::configuration::{Configuration, Store};
@@ -35,6 +36,9 @@ pub struct Auth {
     pub(crate) secret: SecretKey,
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) throttle: Arc<Throttle>,
+    /// Turns at the database for those who have not proved anything yet, so that a flood of them
+    /// waits for itself and not in front of everybody else.
+    pub(crate) lookups: Arc<Semaphore>,
     pub(crate) keys: Arc<Keyring>,
     pub(crate) configuration: Arc<Store>,
     /// The OpenID provider.
@@ -43,6 +47,9 @@ pub struct Auth {
     /// The address that browsers reach the server at.
     pub(crate) external_url: Arc<str>,
 }
+
+/// How many of those who have not proved anything use the database at once.
+const LOOKUPS: usize = 2;
 
 /// What a client sent to prove who it is.
 enum Credentials {
@@ -70,6 +77,7 @@ impl Auth {
             secret: secret.clone(),
             passwords: Passwords::new()?,
             throttle: Arc::default(),
+            lookups: Arc::new(Semaphore::new(LOOKUPS)),
             keys,
             configuration,
             oidc: Arc::default(),
@@ -147,19 +155,20 @@ impl Auth {
         origin: &Origin,
         anew: bool,
     ) -> Result<Principal> {
+        let turn = self.lookups.acquire().await.map_err(|_| Error::TooManyLogins)?;
         let mut conn = self.db.read().await?;
         let account = if configuration.is_ldap() {
             // Not by mail address: whose it is says the directory, where anybody may have it.
             let account = user::find(&mut conn, name).await?;
             if account.as_ref().is_none_or(|account| account.source == Source::Ldap) {
-                drop(conn);
+                drop((conn, turn));
                 return self.directory_login(configuration, name, password, origin, anew).await;
             }
             account
         } else {
             find_account(&mut conn, name).await?
         };
-        drop(conn);
+        drop((conn, turn));
         let stored = account
             .as_ref()
             .filter(|account| account.source == Source::Db)
@@ -243,13 +252,14 @@ impl Auth {
         origin: Origin,
     ) -> Result<Caller> {
         let now = self.clock.now();
+        let turn = self.lookups.acquire().await.map_err(|_| Error::TooManyLogins)?;
         let mut conn = self.db.read().await?;
         let robot = principal::find_named(&mut conn, Kind::Robot, name).await?;
         let robot = robot.filter(|robot| robot.works(now));
         // Asked also where there is none, so that the answer takes as long.
         let id = robot.as_ref().map_or(NOBODY, |robot| robot.id);
         let secrets = secret::of_principal(&mut conn, id).await?;
-        drop(conn);
+        drop((conn, turn));
         let robot = robot.ok_or(Error::BadCredentials)?;
         let working: Vec<Secret> = secrets.into_iter().filter(|s| s.works(now)).collect();
         let generated = secrets::verifier(password);
