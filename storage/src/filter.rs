@@ -72,6 +72,11 @@ impl Query<'_> {
         self
     }
 
+    /// Appends which part of the rows is wanted.
+    pub fn page(self, limit: i64, offset: i64) -> Self {
+        self.push(" LIMIT ").push_bind(limit).push(" OFFSET ").push_bind(offset)
+    }
+
     fn bounded(self, column: &'static str, sign: &'static str, bound: Option<&Operand>) -> Self {
         match bound {
             Some(bound) => self.push(" AND ").push(column).push(sign).operand(bound),

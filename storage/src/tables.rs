@@ -2,6 +2,20 @@
 //!
 //! Functions that write take a [`Tx`](crate::Tx); who calls them owns the transaction.
 
+/// A principal, whose id is the parameter, and its groups, for `IN`.
+macro_rules! principals {
+    ($id:literal) => {
+        concat!(
+            "(SELECT CAST(",
+            $id,
+            " AS BIGINT) UNION ALL
+              SELECT group_id FROM group_member WHERE user_id = ",
+            $id,
+            ")"
+        )
+    };
+}
+
 pub mod audit;
 pub mod binding;
 pub mod blob;

@@ -203,10 +203,7 @@ pub async fn list(
 ) -> Result<Vec<Entry>> {
     let rows: Vec<Row> = narrowed(conn, SELECT, part, conditions)
         .ordered(order)
-        .push(" LIMIT ")
-        .push_bind(limit)
-        .push(" OFFSET ")
-        .push_bind(offset)
+        .page(limit, offset)
         .fetch_all()
         .await?;
     Ok(rows.into_iter().map(entry).collect())

@@ -211,15 +211,14 @@ pub async fn actions(
     resource: Resource,
 ) -> Result<Vec<(Action, String)>> {
     let rows: Vec<(String, String)> = conn
-        .query(
+        .query(concat!(
             "SELECT DISTINCT a.action, b.pattern FROM role_binding b
              JOIN role_permission a ON a.role_id = b.role_id
-             WHERE a.resource = $1 AND b.principal_id IN
-                   (SELECT CAST($2 AS BIGINT) UNION ALL
-                    SELECT group_id FROM group_member WHERE user_id = $2)
-               AND ((b.scope = 'system' AND $3 = 0)
-                 OR (b.scope = 'all' AND $3 <> 0) OR b.project_id = $3)",
-        )
+             WHERE a.resource = $1 AND b.principal_id IN ",
+            principals!("$2"),
+            " AND ((b.scope = 'system' AND $3 = 0)
+                 OR (b.scope = 'all' AND $3 <> 0) OR b.project_id = $3)"
+        ))
         .bind(resource.name())
         .bind(principal.0)
         .bind(project.map_or(0, |id| id.0))
@@ -245,11 +244,12 @@ pub async fn public_actions(conn: &mut Conn, resource: Resource) -> Result<Vec<A
 /// Whether a principal, or a group of it, has any role that reaches a project.
 pub async fn reaches(conn: &mut Conn, principal: PrincipalId, project: ProjectId) -> Result<bool> {
     let row: Option<(i32,)> = conn
-        .query(
+        .query(concat!(
             "SELECT 1 FROM role_binding b WHERE (b.project_id = $1 OR b.scope = 'all')
-               AND b.principal_id IN (SELECT CAST($2 AS BIGINT) UNION ALL
-                    SELECT group_id FROM group_member WHERE user_id = $2) LIMIT 1",
-        )
+               AND b.principal_id IN ",
+            principals!("$2"),
+            " LIMIT 1"
+        ))
         .bind(project.0)
         .bind(principal.0)
         .fetch_optional()
@@ -264,14 +264,14 @@ pub async fn roles_by_project(
     principal: PrincipalId,
 ) -> Result<HashMap<ProjectId, Vec<RoleId>>> {
     let rows: Vec<(i64, i64)> = conn
-        .query(
+        .query(concat!(
             "SELECT DISTINCT b.project_id, b.role_id FROM role_binding b
              JOIN role o ON o.id = b.role_id
              WHERE b.scope = 'project' AND o.kind <> 'private'
-               AND b.principal_id IN (SELECT CAST($1 AS BIGINT) UNION ALL
-                    SELECT group_id FROM group_member WHERE user_id = $1)
-             ORDER BY b.project_id, b.role_id",
-        )
+               AND b.principal_id IN ",
+            principals!("$1"),
+            " ORDER BY b.project_id, b.role_id"
+        ))
         .bind(principal.0)
         .fetch_all()
         .await?;
@@ -290,13 +290,13 @@ pub async fn roles_in(
     principal: PrincipalId,
 ) -> Result<Vec<RoleId>> {
     let rows: Vec<(i64,)> = conn
-        .query(
+        .query(concat!(
             "SELECT DISTINCT b.role_id FROM role_binding b JOIN role o ON o.id = b.role_id
              WHERE b.project_id = $1 AND o.kind <> 'private'
-               AND b.principal_id IN (SELECT CAST($2 AS BIGINT) UNION ALL
-                    SELECT group_id FROM group_member WHERE user_id = $2)
-             ORDER BY b.role_id",
-        )
+               AND b.principal_id IN ",
+            principals!("$2"),
+            " ORDER BY b.role_id"
+        ))
         .bind(project.0)
         .bind(principal.0)
         .fetch_all()

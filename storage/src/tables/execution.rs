@@ -134,10 +134,7 @@ pub async fn list(
 ) -> Result<Vec<Execution>> {
     let rows: Vec<Row> = narrowed(conn, SELECT, job, conditions)
         .ordered(order)
-        .push(" LIMIT ")
-        .push_bind(limit)
-        .push(" OFFSET ")
-        .push_bind(offset)
+        .page(limit, offset)
         .fetch_all()
         .await?;
     Ok(rows.into_iter().map(execution).collect())

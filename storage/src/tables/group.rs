@@ -163,10 +163,8 @@ pub async fn list(
     offset: i64,
 ) -> Result<Vec<Group>> {
     let rows: Vec<Row> = narrowed(conn, SELECT, filter)
-        .push(" ORDER BY group_name, principal_id LIMIT ")
-        .push_bind(limit)
-        .push(" OFFSET ")
-        .push_bind(offset)
+        .push(" ORDER BY group_name, principal_id")
+        .page(limit, offset)
         .fetch_all()
         .await?;
     Ok(rows.into_iter().map(group).collect())

@@ -122,10 +122,7 @@ pub async fn list(
 ) -> Result<Vec<Rule>> {
     let rows: Vec<Row> = narrowed(conn.query(SELECT), project, conditions)
         .ordered(order)
-        .push(" LIMIT ")
-        .push_bind(limit)
-        .push(" OFFSET ")
-        .push_bind(offset)
+        .page(limit, offset)
         .fetch_all()
         .await?;
     Ok(rows.into_iter().map(rule).collect())

@@ -68,10 +68,8 @@ pub async fn list(
     offset: i64,
 ) -> Result<Vec<Member>> {
     let rows: Vec<Row> = narrowed(conn.query(SELECT), project, name)
-        .push(" ORDER BY 4, b.id LIMIT ")
-        .push_bind(limit)
-        .push(" OFFSET ")
-        .push_bind(offset)
+        .push(" ORDER BY 4, b.id")
+        .page(limit, offset)
         .fetch_all()
         .await?;
     Ok(rows.into_iter().map(member).collect())

@@ -78,10 +78,9 @@ pub async fn list(
 ) -> Result<Vec<PersonalToken>> {
     let rows: Vec<Row> = conn
         .query(SELECT)
-        .push(" ORDER BY t.name LIMIT $2 OFFSET $3")
+        .push(" ORDER BY t.name")
         .bind(owner.0)
-        .bind(limit)
-        .bind(offset)
+        .page(limit, offset)
         .fetch_all()
         .await?;
     Ok(rows.into_iter().map(token).collect())

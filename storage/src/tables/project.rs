@@ -146,10 +146,7 @@ pub async fn list(
 ) -> Result<Vec<Project>> {
     let rows: Vec<Row> = narrowed(conn, SELECT, viewer, filter)
         .ordered(filter.order)
-        .push(" LIMIT ")
-        .push_bind(limit)
-        .push(" OFFSET ")
-        .push_bind(offset)
+        .page(limit, offset)
         .fetch_all()
         .await?;
     Ok(rows.into_iter().map(project).collect())

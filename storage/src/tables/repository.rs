@@ -164,10 +164,7 @@ pub async fn list(
 ) -> Result<Vec<Repository>> {
     let rows: Vec<Row> = narrowed(conn.query(SELECT).push(UPDATED_AT), viewer, filter)
         .ordered(filter.order)
-        .push(" LIMIT ")
-        .push_bind(limit)
-        .push(" OFFSET ")
-        .push_bind(offset)
+        .page(limit, offset)
         .fetch_all()
         .await?;
     Ok(rows.into_iter().map(repository).collect())

@@ -19,15 +19,14 @@ pub async fn of(
         Scope::System | Scope::AllProjects => 0,
     };
     let rows: Vec<(String, String, String)> = conn
-        .query(
+        .query(concat!(
             "SELECT DISTINCT a.resource, a.action, b.pattern FROM role_binding b
              JOIN role_permission a ON a.role_id = b.role_id
-             WHERE b.principal_id IN
-                   (SELECT CAST($1 AS BIGINT) UNION ALL
-                    SELECT group_id FROM group_member WHERE user_id = $1)
-               AND ((b.scope = 'system' AND $2) OR (b.scope = 'all' AND NOT $2)
-                 OR b.project_id = $3)",
-        )
+             WHERE b.principal_id IN ",
+            principals!("$1"),
+            " AND ((b.scope = 'system' AND $2) OR (b.scope = 'all' AND NOT $2)
+                 OR b.project_id = $3)"
+        ))
         .bind(principal.0)
         .bind(scope == Scope::System)
         .bind(project)
@@ -47,12 +46,12 @@ pub async fn of_everybody(conn: &mut Conn) -> Result<Vec<Permission>> {
 /// Whether a principal, or a group of it, is project admin of any project.
 pub async fn administers_a_project(conn: &mut Conn, principal: PrincipalId) -> Result<bool> {
     let row: Option<(i32,)> = conn
-        .query(
+        .query(concat!(
             "SELECT 1 FROM role_binding b WHERE b.role_id = $1 AND b.scope = 'project'
-               AND b.pattern = '' AND b.principal_id IN
-                   (SELECT CAST($2 AS BIGINT) UNION ALL
-                    SELECT group_id FROM group_member WHERE user_id = $2) LIMIT 1",
-        )
+               AND b.pattern = '' AND b.principal_id IN ",
+            principals!("$2"),
+            " LIMIT 1"
+        ))
         .bind(RoleId::PROJECT_ADMIN.0)
         .bind(principal.0)
         .fetch_optional()

@@ -153,10 +153,7 @@ pub async fn list(
 ) -> Result<Vec<Robot>> {
     let rows: Vec<Row> = narrowed(conn, SELECT, project, conditions)
         .ordered(order)
-        .push(" LIMIT ")
-        .push_bind(limit)
-        .push(" OFFSET ")
-        .push_bind(offset)
+        .page(limit, offset)
         .fetch_all()
         .await?;
     Ok(rows.into_iter().map(robot).collect())

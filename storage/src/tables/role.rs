@@ -80,9 +80,8 @@ pub async fn find(conn: &mut Conn, id: RoleId) -> Result<Option<Role>> {
 pub async fn list(conn: &mut Conn, limit: i64, offset: i64) -> Result<Vec<Role>> {
     let rows: Vec<Row> = conn
         .query(SELECT)
-        .push(" WHERE kind <> 'private' AND id > 0 ORDER BY id LIMIT $1 OFFSET $2")
-        .bind(limit)
-        .bind(offset)
+        .push(" WHERE kind <> 'private' AND id > 0 ORDER BY id")
+        .page(limit, offset)
         .fetch_all()
         .await?;
     rows.into_iter().map(role).collect()

@@ -204,10 +204,7 @@ pub async fn list(
 ) -> Result<Vec<Usage>> {
     let rows: Vec<Row> = narrowed(conn.query(SELECT), project)
         .ordered(order)
-        .push(" LIMIT ")
-        .push_bind(limit)
-        .push(" OFFSET ")
-        .push_bind(offset)
+        .page(limit, offset)
         .fetch_all()
         .await?;
     Ok(rows.into_iter().map(usage).collect())

@@ -299,10 +299,7 @@ pub async fn list(
 ) -> Result<Vec<UserAccount>> {
     let rows: Vec<Row> = narrowed(conn, SELECT, except, conditions)
         .ordered(order)
-        .push(" LIMIT ")
-        .push_bind(limit)
-        .push(" OFFSET ")
-        .push_bind(offset)
+        .page(limit, offset)
         .fetch_all()
         .await?;
     rows.into_iter().map(account).collect()

@@ -24,20 +24,6 @@ impl Viewer {
     }
 }
 
-/// A principal and its groups.
-macro_rules! principals {
-    ($id:literal) => {
-        concat!(
-            "(SELECT CAST(",
-            $id,
-            " AS BIGINT) UNION ALL
-              SELECT group_id FROM group_member WHERE user_id = ",
-            $id,
-            ")"
-        )
-    };
-}
-
 /// Whether a principal has a role that reaches the project `p`.
 macro_rules! reaches_project {
     ($id:literal) => {
