@@ -7,7 +7,8 @@ use axum::{Extension, Json};
 use http::{Method, Uri};
 use roadstead_auth::Caller;
 use roadstead_model::{Action, Permission, Resource};
-use roadstead_storage::tables::audit::{self, EVENT_TYPES, Entry, Part};
+use roadstead_storage::tables::audit::{self, EVENT_TYPES, Entry, NEWEST_FIRST, Part};
+use roadstead_storage::tables::paged::Slice;
 use roadstead_storage::tables::project::Project;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -25,13 +26,15 @@ const PROJECT: Permission = permission(Resource::Log, Action::List);
 /// The most that one answer has, also without pages: the log grows without end.
 const LONGEST_ANSWER: i64 = 10_000;
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     Column::new("id", "a.id", Kind::Integer),
     Column::new("username", "a.actor", Kind::Text),
     Column::new("operation", "a.operation", Kind::Text),
     Column::new("resource_type", "a.resource_type", Kind::Text),
     Column::new("resource", "a.resource", Kind::Text),
     Column::new("op_time", "a.at", Kind::Time),
+    // Harbor's clients sort by it; Harbor ignores what it does not know.
+    Column::new("creation_time", "a.at", Kind::Time),
     Column::new("operation_result", "a.success", Kind::Boolean),
     Column::new("operation_description", "a.description", Kind::Text),
     Column::new("project_id", "a.project_id", Kind::Integer),
@@ -89,12 +92,20 @@ struct AuditLog {
     op_time: String,
 }
 
+/// In the older shape what was pushed with a tag goes by the tag alone, as in Harbor.
+fn without_digest(resource: &str) -> &str {
+    match resource.split_once("@sha") {
+        Some((tagged, _)) if tagged.contains(':') => tagged,
+        _ => resource,
+    }
+}
+
 impl From<Entry> for AuditLog {
     fn from(entry: Entry) -> Self {
         Self {
             id: entry.id,
             username: entry.actor,
-            resource: entry.resource,
+            resource: without_digest(&entry.resource).to_owned(),
             resource_type: entry.resource_type,
             operation: entry.operation,
             op_time: entry.at.rfc3339(),
@@ -185,14 +196,13 @@ async fn page<T: From<Entry> + Serialize>(
     let conditions = filters(&query, &COLUMNS)?.conditions;
     let mut order = sorting(&query, &COLUMNS)?;
     if order.is_empty() {
-        order.push(("a.at", true));
+        order.extend(&NEWEST_FIRST[..1]);
     }
-    order.push(("a.id", true));
+    order.extend(&NEWEST_FIRST[1..]);
+    let slice = Slice { limit: query.limit().min(LONGEST_ANSWER), ..query.slice() };
     // One state for both, so that the total belongs to the page.
     let mut snapshot = api.db.snapshot().await?;
-    let total = audit::count(&mut snapshot, part, &conditions).await?;
-    let (limit, offset) = (query.limit().min(LONGEST_ANSWER), query.offset());
-    let entries = audit::list(&mut snapshot, part, &conditions, &order, limit, offset).await?;
+    let (total, entries) = audit::page(&mut snapshot, part, &conditions, &order, slice).await?;
     let answers: Vec<T> = entries.into_iter().map(T::from).collect();
     Ok(query.answer(uri.path(), total, &answers))
 }

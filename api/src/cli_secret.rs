@@ -21,13 +21,17 @@ pub(crate) fn register(routes: &mut Routes) {
     let summary = "Replace the CLI secret of a person of the OIDC provider";
     let description = Description::new("setCliSecret", "user", summary);
     let path = "/users/{user_id}/cli_secret";
-    routes.add(&Method::PUT, path, own, replace, description).accepts::<OidcCliSecretReq>();
+    routes
+        .add(&Method::PUT, path, own, replace, description)
+        .accepts::<OidcCliSecretReq>()
+        .fails(&[412]);
 }
 
 /// Harbor's `OIDCCliSecretReq`; without a secret, one is generated.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = OIDCCliSecretReq)]
+#[schema(example = json!({"secret": ""}))]
 struct OidcCliSecretReq {
     #[serde(deserialize_with = "null_as_default")]
     secret: String,

@@ -53,6 +53,12 @@ impl Failure {
         Self::new(StatusCode::PRECONDITION_FAILED, "PRECONDITION", message)
     }
 
+    /// Something else needs it.
+    pub(crate) fn held(message: impl Into<String>) -> Self {
+        let code = "VIOLATE_FOREIGN_KEY_CONSTRAINT";
+        Self::new(StatusCode::PRECONDITION_FAILED, code, message)
+    }
+
     pub(crate) fn too_large() -> Self {
         let message = "the body is too large, or could not be read";
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "REQUEST_ENTITY_TOO_LARGE", message)
@@ -66,6 +72,12 @@ impl Failure {
     pub(crate) fn method_not_allowed() -> Self {
         let message = "this method is not allowed here";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message)
+    }
+
+    /// An answer that the document of the API does not name.
+    #[cfg(debug_assertions)]
+    pub(crate) fn undocumented(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN", message)
     }
 
     /// Not logged in: 401. Logged in without the permission: 403.
@@ -132,10 +144,20 @@ impl From<StorageError> for Failure {
 impl From<RegistryError> for Failure {
     fn from(error: RegistryError) -> Self {
         match error {
-            RegistryError::NameUnknown(_) | RegistryError::ProjectUnknown(_) => {
-                Self::not_found(error.to_string())
+            RegistryError::NameUnknown(_)
+            | RegistryError::ProjectUnknown(_)
+            | RegistryError::ManifestUnknown(_)
+            | RegistryError::BlobUnknown(_) => Self::not_found(error.to_string()),
+            RegistryError::ManifestInvalid(_) | RegistryError::TooManyTags(_) => {
+                Self::bad_request(error.to_string())
             }
-            RegistryError::ImmutableDeletion(_)
+            RegistryError::Storage(StorageError::OverQuota { .. }) => {
+                Self::denied(error.to_string())
+            }
+            RegistryError::TagTaken(_) => Self::conflict(error.to_string()),
+            RegistryError::ManifestHeld(_) => Self::held(error.to_string()),
+            RegistryError::Immutable(_)
+            | RegistryError::ImmutableDeletion(_)
             | RegistryError::ProjectNotEmpty
             | RegistryError::PushedMeanwhile(_) => Self::precondition(error.to_string()),
             RegistryError::Auth(error) => error.into(),

@@ -1,34 +1,38 @@
 //! The door: a route is registered together with what it requires, and this checks it.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::HashMap;
 
-use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::handler::Handler;
-use axum::middleware::{self, Next};
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodFilter, MethodRouter};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use percent_encoding::percent_decode_str;
-use roadstead_auth::{CSRF_HEADER, Caller, Refusal};
-use roadstead_model::{
-    Action, NameError, Origin, Permission, PrincipalId, ProjectId, RepositoryName, Resource,
-};
+use roadstead_auth::{CSRF_HEADER, Caller, Cookie, Refusal};
+use roadstead_model::{Action, Origin, Permission, PrincipalId, ProjectId, Resource};
 use roadstead_storage::Conn;
 use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::project::{self, Project};
 use roadstead_storage::tables::robot::Robot;
-use utoipa::openapi::OpenApi;
 
 use crate::failure::Failure;
-use crate::openapi::Description;
 use crate::{Api, BASE, cli_secret};
 
+mod labels;
+mod repositories;
+mod retentions;
 mod robots;
+mod routes;
+#[cfg(debug_assertions)]
+mod watch;
 
+use labels::admit_to_label;
+pub(crate) use labels::require_of_labels;
+use repositories::admit_to_repository;
+use retentions::admit_to_retention;
 pub(crate) use robots::require_of_robots;
 use robots::{admit_to_robot, no_robot};
+pub use routes::RouteEntry;
+pub(crate) use routes::Routes;
 
 /// What a route requires of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,21 +52,14 @@ pub enum Access {
     /// A permission on the repository that `{project_name}` and `{repository_name}` name, which
     /// may not exist.
     Repository(Permission),
+    /// One of two permissions on such a repository.
+    EitherInRepository(Permission, Permission),
     /// An action on robots where the one that `{robot_id}` names belongs.
     Robot(Action),
-}
-
-/// A route and what it requires.
-#[derive(Clone)]
-pub struct RouteEntry {
-    /// The method.
-    pub method: Method,
-    /// The whole path, with parameters in braces.
-    pub path: String,
-    /// What it requires.
-    pub access: Access,
-    /// What it takes and gives.
-    pub(crate) description: Description,
+    /// An action on labels where the one that `{label_id}` names belongs.
+    Label(Action),
+    /// An action on the retention of the project whose policy `{id}` names.
+    Retention(Action),
 }
 
 /// The permission `action` on `resource`.
@@ -70,89 +67,17 @@ pub(crate) const fn permission(resource: Resource, action: Action) -> Permission
     Permission::new(resource, action)
 }
 
-/// Routes being registered.
-pub(crate) struct Routes {
-    api: Api,
-    entries: Vec<RouteEntry>,
-    paths: BTreeMap<String, MethodRouter<Api>>,
-}
-
-impl Routes {
-    pub(crate) fn new(api: Api) -> Self {
-        Self { api, entries: Vec::new(), paths: BTreeMap::new() }
-    }
-
-    /// Registers a handler. It runs only for callers who have what `access` says, and finds the
-    /// [`Caller`], and for [`Access::Project`] the [`Project`], for [`Access::Repository`] that and
-    /// the [`RepositoryName`], for [`Access::Robot`] the [`Robot`], among the request's
-    /// extensions. What it takes and gives is added to the description that is returned.
-    pub(crate) fn add<H, T>(
-        &mut self,
-        method: &Method,
-        path: &str,
-        access: Access,
-        handler: H,
-        description: Description,
-    ) -> &mut Description
-    where
-        H: Handler<T, Api>,
-        T: 'static,
-    {
-        let filter = match *method {
-            Method::POST => MethodFilter::POST,
-            Method::PUT => MethodFilter::PUT,
-            Method::PATCH => MethodFilter::PATCH,
-            Method::DELETE => MethodFilter::DELETE,
-            Method::HEAD => MethodFilter::HEAD,
-            _ => MethodFilter::GET,
-        };
-        let path = format!("{BASE}{path}");
-        let door = middleware::from_fn_with_state((self.api.clone(), access), enter);
-        let route = MethodRouter::new().on(filter, handler).layer(door);
-        let known = self.paths.remove(&path).unwrap_or_default();
-        self.paths.insert(path.clone(), known.merge(route));
-        let at = self.entries.len();
-        self.entries.push(RouteEntry { method: method.clone(), path, access, description });
-        &mut self.entries[at].description
-    }
-
-    pub(crate) fn entries(&self) -> &[RouteEntry] {
-        &self.entries
-    }
-
-    /// The router, with the document of its routes at `openapi.json`.
-    pub(crate) fn finish(self, document: &Arc<OpenApi>) -> (Router, Vec<RouteEntry>) {
-        let document = document.clone();
-        let served = axum::routing::get(async move || axum::Json(&*document).into_response());
-        let mut router = Router::new().route(&format!("{BASE}/openapi.json"), served);
-        for (path, methods) in self.paths {
-            let methods = methods.fallback(wrong_method);
-            // Clients write some paths with a slash at the end, and some without.
-            let other = path.strip_suffix('/').map_or_else(|| format!("{path}/"), str::to_owned);
-            router = router.route(&path, methods.clone()).route(&other, methods);
-        }
-        let router = router
-            .route(&format!("{BASE}/{{*rest}}"), axum::routing::any(nothing_here))
-            .with_state(self.api);
-        (router, self.entries)
-    }
-}
-
-async fn wrong_method() -> Failure {
-    Failure::method_not_allowed()
-}
-
-async fn nothing_here() -> Failure {
-    Failure::not_found("there is nothing at this path of the API")
-}
-
 async fn enter(
     State((api, access)): State<(Api, Access)>,
-    Path(parameters): Path<HashMap<String, String>>,
+    parameters: Result<Path<HashMap<String, String>>, PathRejection>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let cookie = api.auth.cookie(request.headers());
+    let Ok(Path(parameters)) = parameters else {
+        return Failure::bad_request("the path is not UTF-8").into_response();
+    };
+    let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
+    let cookie = Cookie::of(request.headers(), &origin);
     let mut response = match check(&api, access, &parameters, &mut request).await {
         Ok(()) => run(&api, request, next).await,
         Err(failure) => failure.into_response(),
@@ -189,10 +114,10 @@ async fn check(
 ) -> Result<(), Failure> {
     let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
     let (headers, method) = (request.headers().clone(), request.method().clone());
-    let caller = api.auth.api_caller(&headers, origin).await?;
+    let caller = api.auth.api_caller(&headers, origin.clone()).await?;
     let changes = !method.is_safe();
     if changes && caller.session().is_some() {
-        let cookie = api.auth.cookie(&headers);
+        let cookie = Cookie::of(&headers, &origin);
         if !cookie.is_some_and(|cookie| cookie.vouches_for(&headers)) {
             return Err(Failure::forbidden("the CSRF token is missing or wrong"));
         }
@@ -260,34 +185,20 @@ async fn admit(
             }))
         }
         Access::Repository(permission) => {
-            let (project, name) = (parameter("project_name"), parameter("repository_name"));
-            admit_to_repository(conn, caller, permission, project, name, request).await
+            admit_to_repository(conn, caller, permission, parameters, request).await
+        }
+        Access::EitherInRepository(one, other) => {
+            match admit_to_repository(conn, caller, one, parameters, request).await? {
+                Ok(()) => Ok(Ok(())),
+                Err(_) => admit_to_repository(conn, caller, other, parameters, request).await,
+            }
         }
         Access::Robot(action) => admit_to_robot(conn, caller, action, parameters, request).await,
+        Access::Label(action) => admit_to_label(conn, caller, action, parameters, request).await,
+        Access::Retention(action) => {
+            admit_to_retention(conn, caller, action, parameters, request).await
+        }
     }
-}
-
-/// A role may be limited to some repositories of a project, so the name is known here.
-async fn admit_to_repository(
-    conn: &mut Conn,
-    caller: &Caller,
-    permission: Permission,
-    project: &str,
-    escaped: &str,
-    request: &mut Request,
-) -> Result<Result<(), Refusal>, Failure> {
-    // Slashes come escaped twice, because proxies resolve one of the two.
-    let below = percent_decode_str(escaped).decode_utf8_lossy();
-    let name: RepositoryName = format!("{project}/{below}")
-        .parse()
-        .map_err(|error: NameError| Failure::bad_request(format!("repository_name: {error}")))?;
-    let Some(project) = project::find(conn, project).await? else {
-        return unknown_project(caller, project);
-    };
-    let allowed = caller.require_in_repository(conn, &project, &name, permission).await?;
-    request.extensions_mut().insert(project);
-    request.extensions_mut().insert(name);
-    Ok(allowed)
 }
 
 /// Refuses what a handler decided itself, as the guard does.

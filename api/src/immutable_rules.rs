@@ -12,7 +12,7 @@ use roadstead_model::{Action, Pattern, Resource, Timestamp};
 use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::immutable_rule::{self, Decoration, Rule, Selector};
 use roadstead_storage::tables::project::Project;
-use roadstead_storage::{Error as StorageError, Tx};
+use roadstead_storage::{Error as StorageError, Turn, Tx};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -50,11 +50,13 @@ pub(crate) fn register(routes: &mut Routes) {
     routes
         .add(&Method::POST, all, access(Action::Create), create, description)
         .accepts::<ImmutableRule>()
-        .status(201);
+        .status(201)
+        .fails(&[409]);
     let description = about("UpdateImmuRule", "Change a rule, or switch it on or off");
     routes
         .add(&Method::PUT, one, access(Action::Update), update, description)
-        .accepts::<ImmutableRule>();
+        .accepts::<ImmutableRule>()
+        .fails(&[409]);
     let description = about("DeleteImmuRule", "Delete a rule");
     routes.add(&Method::DELETE, one, access(Action::Delete), delete, description);
 }
@@ -62,6 +64,13 @@ pub(crate) fn register(routes: &mut Routes) {
 /// Harbor's `ImmutableRule`. Of each list of selectors the first one counts.
 #[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(default)]
+#[schema(example = json!({
+    "id": 1, "action": "immutable", "template": "immutable_template",
+    "tag_selectors": [{"kind": "doublestar", "decoration": "matches", "pattern": "v*"}],
+    "scope_selectors": {
+        "repository": [{"kind": "doublestar", "decoration": "repoMatches", "pattern": "**"}],
+    },
+}))]
 struct ImmutableRule {
     id: i64,
     #[serde(skip_serializing_if = "is_zero")]
@@ -186,7 +195,7 @@ async fn create(
 ) -> Result<Response, Failure> {
     let Rule { priority, repository, tag, .. } = request.checked()?;
     let now = api.clock.now();
-    let mut tx = api.db.begin().await?;
+    let mut tx = api.db.begin_turn(Turn::Authority).await?;
     let id = immutable_rule::insert(&mut tx, project.id, priority, &repository, &tag, now)
         .await
         .map_err(|error| conflict(error, &project))?;
@@ -217,16 +226,20 @@ async fn update(
     Extension(caller): Extension<Caller>,
     Extension(project): Extension<Project>,
     Path(path): Path<HashMap<String, String>>,
-    Body(request): Body<ImmutableRule>,
+    Body(request): Body<Option<ImmutableRule>>,
 ) -> Result<StatusCode, Failure> {
     let id = number(&path, "immutable_rule_id")?;
+    let missing = || gone(format!("immutable tag rule {id}"));
+    // Whether there is such a rule is told first, as in Harbor, whatever the body says.
+    let found = immutable_rule::find(&mut api.db.read().await?, project.id, id).await?;
+    found.ok_or_else(missing)?;
+    let request = request.ok_or_else(|| Failure::unprocessable("the body must be a rule"))?;
     if request.id != id {
         return Err(Failure::bad_request("the id in the body must be that of the path"));
     }
     let wanted = request.checked()?;
     let now = api.clock.now();
-    let mut tx = api.db.begin().await?;
-    let missing = || gone(format!("immutable tag rule {id}"));
+    let mut tx = api.db.begin_turn(Turn::Authority).await?;
     let before = immutable_rule::find(&mut tx, project.id, id).await?.ok_or_else(missing)?;
     let rule = if wanted.disabled == before.disabled {
         wanted
@@ -250,7 +263,7 @@ async fn delete(
 ) -> Result<StatusCode, Failure> {
     let id = number(&path, "immutable_rule_id")?;
     let now = api.clock.now();
-    let mut tx = api.db.begin().await?;
+    let mut tx = api.db.begin_turn(Turn::Authority).await?;
     let missing = || gone(format!("immutable tag rule {id}"));
     let rule = immutable_rule::find(&mut tx, project.id, id).await?.ok_or_else(missing)?;
     if !immutable_rule::remove(&mut tx, project.id, id, now).await? {

@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::guard::{Access, Routes, permission};
 use crate::openapi::Description;
 use crate::page::ListQuery;
+use crate::user_groups::UserGroup;
 
 /// How many people one request imports at most.
 const MOST_IMPORTED: usize = 1000;
@@ -30,30 +31,36 @@ pub(crate) fn register(routes: &mut Routes) {
     let description = about("pingLdap", "Try the settings of the directory, stored ones or others");
     routes
         .add(&Method::POST, "/ldap/ping", access, ping, description)
-        .accepts::<LdapConf>()
-        .answers::<LdapPingResult>();
+        .may_accept::<LdapConf>()
+        .answers::<LdapPingResult>()
+        .fails(&[412]);
     let description = about("searchLdapUser", "Search the directory for people");
     routes
         .add(&Method::GET, "/ldap/users/search", list, search_people, description)
         .query("username", Type::String)
-        .answers_list::<LdapUser>();
+        .answers_list::<LdapUser>()
+        .fails(&[400, 412]);
     let access = Access::System(permission(Resource::LdapUser, Action::Create));
     let description = about("importLdapUser", "Make accounts for people of the directory");
     routes
         .add(&Method::POST, "/ldap/users/import", access, import, description)
-        .accepts::<LdapImportUsers>();
+        .accepts::<LdapImportUsers>()
+        .fails_with_list::<Failed>(404)
+        .fails(&[412]);
     let description = about("searchLdapGroup", "Search the directory for groups");
     routes
         .add(&Method::GET, "/ldap/groups/search", list, search_groups, description)
         .query("groupname", Type::String)
         .query("groupdn", Type::String)
-        .answers_list::<UserGroup>();
+        .answers_list::<UserGroup>()
+        .fails(&[400, 404, 412]);
 }
 
 /// Harbor's `LdapConf`.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
 #[expect(clippy::struct_field_names, reason = "the names are Harbor's")]
+#[schema(example = json!({"ldap_url": "ldaps://ldap.example.com"}))]
 struct LdapConf {
     ldap_url: Option<String>,
     ldap_search_dn: Option<String>,
@@ -110,32 +117,25 @@ impl From<Person> for LdapUser {
     }
 }
 
-/// Harbor's `UserGroup`; without an id where the group is not known here.
-#[derive(Serialize, ToSchema)]
-struct UserGroup {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<i64>,
-    group_name: String,
-    group_type: i64,
-    ldap_group_dn: String,
-}
-
+/// Without an id: it need not be known here.
 impl From<Group> for UserGroup {
     fn from(found: Group) -> Self {
         let ldap_group_dn = canonical_dn(&found.dn).unwrap_or(found.dn);
-        Self { id: None, group_name: found.name, group_type: group::LDAP, ldap_group_dn }
+        Self { id: 0, group_name: found.name, group_type: group::LDAP, ldap_group_dn }
     }
 }
 
 /// Harbor's `LdapImportUsers`.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"ldap_uid_list": ["alice"]}))]
 struct LdapImportUsers {
     #[serde(default)]
     ldap_uid_list: Vec<String>,
 }
 
 /// Harbor's `LdapFailedImportUser`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = LdapFailedImportUser)]
 struct Failed {
     uid: String,
     error: &'static str,

@@ -22,6 +22,7 @@ use crate::failure::Failure;
 use crate::guard::{Access, Routes, note_refusal, number, permission};
 use crate::openapi::Description;
 use crate::page::ListQuery;
+use crate::user_groups::UserGroup;
 
 pub(crate) fn register(routes: &mut Routes) {
     let all = "/projects/{project_name_or_id}/members";
@@ -38,7 +39,8 @@ pub(crate) fn register(routes: &mut Routes) {
     routes
         .add(&Method::POST, all, access(Action::Create), create, description)
         .accepts::<ProjectMember>()
-        .status(201);
+        .status(201)
+        .fails(&[409, 412]);
     let description = about("getProjectMember", "Find a member of a project");
     routes
         .add(&Method::GET, one, access(Action::Read), get, description)
@@ -46,14 +48,16 @@ pub(crate) fn register(routes: &mut Routes) {
     let description = about("updateProjectMember", "Give a member another role");
     routes
         .add(&Method::PUT, one, access(Action::Update), update, description)
-        .accepts::<RoleRequest>();
+        .accepts::<RoleRequest>()
+        .fails(&[412]);
     let description = about("deleteProjectMember", "End a membership");
-    routes.add(&Method::DELETE, one, access(Action::Delete), delete, description);
+    routes.add(&Method::DELETE, one, access(Action::Delete), delete, description).fails(&[412]);
 }
 
 /// Harbor's `ProjectMember`. With `repository_pattern`, which is ours, the role holds only for
 /// the repositories whose name below the project matches.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(example = json!({"role_id": 2, "member_user": {"username": "alice"}}))]
 struct ProjectMember {
     #[serde(default)]
     role_id: i64,
@@ -70,19 +74,10 @@ struct UserEntity {
     username: Option<String>,
 }
 
-/// Harbor's `UserGroup`.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default)]
-struct UserGroup {
-    id: Option<i64>,
-    group_name: Option<String>,
-    group_type: Option<i64>,
-    ldap_group_dn: Option<String>,
-}
-
 /// Harbor's `RoleRequest`. The pattern of a member stays as it is.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(example = json!({"role_id": 3}))]
 struct RoleRequest {
     role_id: i64,
     repository_pattern: Option<String>,
@@ -160,8 +155,8 @@ async fn entity(
 ) -> Result<PrincipalId, Failure> {
     let some_id = |id: Option<i64>| id.filter(|id| *id > 0).map(PrincipalId);
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let (username, name, dn) =
-        (text(&user.username), text(&group.group_name), text(&group.ldap_group_dn));
+    let username = text(&user.username);
+    let (name, dn) = (group.group_name.as_str(), group.ldap_group_dn.as_str());
     let missing = |what: &str, which: &dyn std::fmt::Display| {
         Failure::not_found(format!("{what} {which} not found"))
     };
@@ -169,7 +164,7 @@ async fn entity(
         let found = user::find_by_id(&mut api.db.read().await?, id).await?;
         return found.map(|_| id).ok_or_else(|| missing("user", &id));
     }
-    if let Some(id) = some_id(group.id) {
+    if let Some(id) = some_id(Some(group.id)) {
         let found = group::find(&mut api.db.read().await?, id).await?;
         return found.map(|_| id).ok_or_else(|| missing("user group", &id));
     }
@@ -178,11 +173,11 @@ async fn entity(
         return found.ok_or_else(|| missing("user", &username));
     }
     if !dn.is_empty() || !name.is_empty() {
-        let kind = if dn.is_empty() { group.group_type.unwrap_or(0) } else { group::LDAP };
-        let wanted = GroupName { name: &name, ldap_dn: &dn, kind };
+        let kind = if dn.is_empty() { group.group_type } else { group::LDAP };
+        let wanted = GroupName { name, ldap_dn: dn, kind };
         let found = api.auth.find_or_onboard_group(caller, wanted).await?;
-        let which = if dn.is_empty() { &name } else { &dn };
-        return found.ok_or_else(|| missing("user group", which));
+        let which = if dn.is_empty() { name } else { dn };
+        return found.ok_or_else(|| missing("user group", &which));
     }
     Err(Failure::bad_request("member_user or member_group must say who it is"))
 }

@@ -23,6 +23,7 @@ pub(crate) fn register(routes: &mut Routes) {
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = OIDCEndpoint)]
+#[schema(example = json!({"url": "https://login.example.com", "verify_cert": true}))]
 struct Endpoint {
     #[serde(deserialize_with = "null_as_default")]
     url: String,

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::response::{IntoResponse as _, Response};
 use http::header::LINK;
 use http::{HeaderName, HeaderValue};
+use roadstead_storage::tables::paged::Slice;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -48,6 +49,11 @@ impl ListQuery {
 
     pub(crate) fn offset(&self) -> i64 {
         if self.size == 0 { 0 } else { (self.page - 1).saturating_mul(self.size) }
+    }
+
+    /// Both.
+    pub(crate) fn slice(&self) -> Slice {
+        Slice { limit: self.limit(), offset: self.offset() }
     }
 
     /// A page of a list that has `total` entries.

@@ -49,7 +49,7 @@ impl PermissionAnswer {
 #[derive(Serialize, ToSchema)]
 struct Permissions {
     /// None unless an administrator asks.
-    #[schema(value_type = Vec<PermissionAnswer>)]
+    #[schema(required = true)]
     system: Option<Vec<PermissionAnswer>>,
     project: Vec<PermissionAnswer>,
     #[serde(skip_serializing_if = "Option::is_none")]

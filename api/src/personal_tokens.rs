@@ -40,7 +40,8 @@ pub(crate) fn register(routes: &mut Routes) {
         .add(&Method::POST, own, Access::Person, create, description)
         .accepts::<PersonalTokenCreate>()
         .answers::<PersonalTokenCreated>()
-        .status(201);
+        .status(201)
+        .fails(&[404, 409]);
     let description = about("deleteOwnToken", "Revoke a personal access token");
     let path = "/users/current/tokens/{token_id}";
     routes.add(&Method::DELETE, path, Access::Person, revoke_own, description);
@@ -58,6 +59,13 @@ pub(crate) fn register(routes: &mut Routes) {
 /// What a token is made from.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(example = json!({
+    "name": "laptop",
+    "permissions": [{
+        "kind": "project", "namespace": "library",
+        "access": [{"resource": "repository", "action": "pull"}],
+    }],
+}))]
 struct PersonalTokenCreate {
     name: String,
     #[serde(deserialize_with = "null_as_default")]

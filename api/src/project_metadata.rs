@@ -10,7 +10,7 @@ use roadstead_model::{Action, Resource, Timestamp};
 use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::project::{self, Project};
 use roadstead_storage::tables::project_metadata as rows;
-use roadstead_storage::{Error as StorageError, Tx};
+use roadstead_storage::{Error as StorageError, Turn, Tx};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -34,7 +34,10 @@ pub(crate) fn register(routes: &mut Routes) {
     let description = about("listProjectMetadatas", "List the settings of a project");
     routes.add(&Method::GET, all, access(Action::List), list, description).answers::<Settings>();
     let description = about("addProjectMetadatas", "Add a setting to a project");
-    routes.add(&Method::POST, all, access(Action::Create), add, description).accepts::<Settings>();
+    routes
+        .add(&Method::POST, all, access(Action::Create), add, description)
+        .accepts::<Settings>()
+        .fails(&[409]);
     let description = about("getProjectMetadata", "Find a setting of a project");
     routes.add(&Method::GET, one, access(Action::Read), get, description).answers::<Settings>();
     let description = about("updateProjectMetadata", "Change a setting of a project");
@@ -105,7 +108,7 @@ async fn add(
         return Err(conflict());
     }
     let now = api.clock.now();
-    let mut tx = api.db.begin().await?;
+    let mut tx = api.db.begin_turn(Turn::Authority).await?;
     match rows::insert(&mut tx, project.id, name, &value, now).await {
         Err(StorageError::Conflict) => return Err(conflict()),
         result => result?,
@@ -127,7 +130,7 @@ async fn update(
         return Err(Failure::bad_request("the body must have the setting that the path names"));
     }
     let now = api.clock.now();
-    let mut tx = api.db.begin().await?;
+    let mut tx = api.db.begin_turn(Turn::Authority).await?;
     if name == PUBLIC {
         project::set_public(&mut tx, project.id, value == "true", now).await?;
     } else if !rows::update(&mut tx, project.id, name, &value, now).await? {
@@ -150,7 +153,7 @@ async fn delete(
         return Err(Failure::bad_request("delete the retention policy instead"));
     }
     let now = api.clock.now();
-    let mut tx = api.db.begin().await?;
+    let mut tx = api.db.begin_turn(Turn::Authority).await?;
     if name == PUBLIC {
         project::set_public(&mut tx, project.id, false, now).await?;
     } else if !rows::remove(&mut tx, project.id, name, now).await? {

@@ -22,6 +22,7 @@ mod changes;
 pub(crate) mod metadata;
 mod summary;
 
+pub(crate) use allowlist::CveAllowlist;
 pub(crate) use answer::{ProjectAnswer, answers};
 use changes::ProjectReq;
 use summary::{ProjectDeletable, ProjectSummary};
@@ -45,7 +46,9 @@ pub(crate) fn register(routes: &mut Routes) {
     routes
         .add(&Method::POST, "/projects", Access::Login, changes::create, description)
         .accepts::<ProjectReq>()
-        .status(201);
+        .header("X-Resource-Name-In-Location", Type::Boolean)
+        .status(201)
+        .fails(&[404, 409, 412]);
     let description = about("getProject", "Find a project");
     routes
         .add(&Method::GET, one, access(Action::Read), get, description)
@@ -55,7 +58,9 @@ pub(crate) fn register(routes: &mut Routes) {
         .add(&Method::PUT, one, access(Action::Update), changes::update, description)
         .accepts::<ProjectReq>();
     let description = about("deleteProject", "Delete a project without content");
-    routes.add(&Method::DELETE, one, access(Action::Delete), changes::delete, description);
+    routes
+        .add(&Method::DELETE, one, access(Action::Delete), changes::delete, description)
+        .fails(&[412]);
     let description = about("getProjectDeletable", "Ask whether a project can be deleted");
     let path = format!("{one}/_deletable");
     routes
@@ -82,7 +87,8 @@ fn register_lists(routes: &mut Routes) {
     let description = about("headProject", "Ask whether a project exists");
     routes
         .add(&Method::HEAD, "/projects", Access::Anyone, exists, description)
-        .needs_query("project_name");
+        .needs_query("project_name", Type::String)
+        .fails(&[403, 404]);
 }
 
 async fn list(

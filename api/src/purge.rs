@@ -1,180 +1,153 @@
-//! Purging the audit log: now, or on a schedule. What is asked for becomes a row; a worker does it.
+//! Purging the audit log: now, or on a schedule.
 
-use axum::extract::{Path, RawQuery, State};
-use axum::response::{IntoResponse as _, Response};
-use axum::{Extension, Json};
-use http::header::{CONTENT_TYPE, LOCATION};
-use http::{Method, StatusCode};
-use roadstead_auth::Caller;
-use roadstead_model::{Action, PURGE_AUDIT_LOG, Resource};
-use roadstead_storage::Tx;
-use roadstead_storage::tables::audit::{self, Event};
-use roadstead_storage::tables::execution::{self, Execution};
-use roadstead_storage::tables::schedule::{self, Schedule};
+use roadstead_model::{OTHER_EVENTS, PURGE_AUDIT_LOG, PurgeParameters, Resource};
+use roadstead_storage::tables::audit::EVENT_TYPES;
+use serde_json::{Map, Value};
 
-use crate::body::Body;
+use crate::executions::{Described, Work};
 use crate::failure::Failure;
-use crate::filter::{Column, Kind, filters, sorting};
-use crate::guard::{Access, Routes, permission};
-use crate::openapi::Description;
-use crate::page::ListQuery;
-use crate::{Api, BASE};
+use crate::guard::Routes;
 
-mod shapes;
+/// The longest time that events can be kept, in hours.
+const LONGEST_RETENTION: i64 = 240_000;
 
-use shapes::{ExecHistory, ScheduleReq, Wanted};
-
-const PATH: &str = "/system/purgeaudit";
-const SCHEDULE: &str = "/system/purgeaudit/schedule";
-const ONE: &str = "/system/purgeaudit/{purge_id}";
-const LOG: &str = "/system/purgeaudit/{purge_id}/log";
-
-const COLUMNS: [Column; 5] = [
-    Column::new("id", "e.id", Kind::Integer),
-    Column::new("status", "e.status", Kind::Text).also(&["job_status"]),
-    Column::new("trigger", "e.kind", Kind::Text).also(&["job_kind"]),
-    Column::new("start_time", "e.created_at", Kind::Time).also(&["creation_time"]),
-    Column::new("update_time", "e.updated_at", Kind::Time),
-];
+static WORK: Work = Work {
+    job: PURGE_AUDIT_LOG,
+    path: "/system/purgeaudit",
+    id: "purge_id",
+    resource: Resource::PurgeAudit,
+    described: Described {
+        tag: "purge",
+        history: ["getPurgeHistory", "List the purges of the audit log"],
+        one: ["getPurgeJob", "Find a purge"],
+        stop: ["stopPurge", "Stop a purge"],
+        log: ["getPurgeJobLog", "Read what a purge did"],
+        schedule: ["getPurgeSchedule", "Find the schedule of purges"],
+        create: ["createPurgeSchedule", "Purge now, or on a schedule"],
+        update: ["updatePurgeSchedule", "Change the schedule of purges"],
+    },
+    noun: "purge",
+    event: "purge",
+    schedule_event: "purge_schedule",
+    alone: false,
+    read: read_parameters,
+};
 
 pub(crate) fn register(routes: &mut Routes) {
-    let system = |action| Access::System(permission(Resource::PurgeAudit, action));
-    let about = |id, summary| Description::new(id, "purge", summary);
-    let description = about("getPurgeHistory", "List the purges of the audit log");
-    routes
-        .add(&Method::GET, PATH, system(Action::List), history, description)
-        .listed()
-        .answers_list::<ExecHistory>();
-    let description = about("getPurgeJob", "Find a purge");
-    routes.add(&Method::GET, ONE, system(Action::Read), get, description).answers::<ExecHistory>();
-    let description = about("stopPurge", "Stop a purge");
-    routes.add(&Method::PUT, ONE, system(Action::Stop), stop, description);
-    let description = about("getPurgeJobLog", "Read what a purge did");
-    routes.add(&Method::GET, LOG, system(Action::Read), log, description).answers_text();
-    let description = about("getPurgeSchedule", "Find the schedule of purges");
-    routes
-        .add(&Method::GET, SCHEDULE, system(Action::Read), get_schedule, description)
-        .answers::<ExecHistory>();
-    let description = about("createPurgeSchedule", "Purge now, or on a schedule");
-    routes
-        .add(&Method::POST, SCHEDULE, system(Action::Create), create, description)
-        .accepts::<ScheduleReq>()
-        .status(201);
-    let description = about("updatePurgeSchedule", "Change the schedule of purges");
-    routes
-        .add(&Method::PUT, SCHEDULE, system(Action::Update), update, description)
-        .accepts::<ScheduleReq>();
+    WORK.register(routes);
 }
 
-async fn history(State(api): State<Api>, RawQuery(query): RawQuery) -> Result<Response, Failure> {
-    let query = ListQuery::parse(&query.unwrap_or_default())?;
-    let conditions = filters(&query, &COLUMNS)?.conditions;
-    let mut order = sorting(&query, &COLUMNS)?;
-    if order.is_empty() {
-        order.push(("e.created_at", true));
-    }
-    order.push(("e.id", true));
-    let mut conn = api.db.read().await?;
-    let total = execution::count(&mut conn, PURGE_AUDIT_LOG, &conditions).await?;
-    let (limit, offset) = (query.limit(), query.offset());
-    let found =
-        execution::list(&mut conn, PURGE_AUDIT_LOG, &conditions, &order, limit, offset).await?;
-    let answers: Vec<ExecHistory> = found.into_iter().map(ExecHistory::from).collect();
-    Ok(query.answer(&format!("{BASE}{PATH}"), total, &answers))
-}
-
-async fn find(api: &Api, id: &str) -> Result<Execution, Failure> {
-    let id = id.parse().map_err(|_| Failure::unprocessable("purge_id must be a whole number"))?;
-    let found = execution::find(&mut api.db.read().await?, PURGE_AUDIT_LOG, id).await?;
-    found.ok_or_else(|| Failure::not_found(format!("purge {id} not found")))
-}
-
-async fn get(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<ExecHistory>, Failure> {
-    Ok(Json(find(&api, &id).await?.into()))
-}
-
-async fn log(State(api): State<Api>, Path(id): Path<String>) -> Result<Response, Failure> {
-    let text = find(&api, &id).await?.log;
-    Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
-}
-
-/// One that has ended already stays as it is.
-async fn stop(
-    State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Failure> {
-    let found = find(&api, &id).await?;
-    let now = api.clock.now();
-    let mut tx = api.db.begin().await?;
-    let line = format!("stopped by {}", caller.actor().name);
-    if execution::stop(&mut tx, found.id, &line, now).await? {
-        let resource = format!("execution {}", found.id);
-        let event = Event::of("purge", &resource, "stop");
-        audit::record(&mut tx, caller.actor(), event, now).await?;
-        tx.commit().await?;
-    }
-    Ok(StatusCode::OK)
-}
-
-/// Without a schedule the body is empty.
-async fn get_schedule(State(api): State<Api>) -> Result<Response, Failure> {
-    let found = schedule::find(&mut api.db.read().await?, PURGE_AUDIT_LOG).await?;
-    Ok(found.map_or_else(
-        || StatusCode::OK.into_response(),
-        |schedule| Json(ExecHistory::from(schedule)).into_response(),
-    ))
-}
-
-async fn create(
-    State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
-    Body(request): Body<ScheduleReq>,
-) -> Result<Response, Failure> {
-    let made = accept(&api, &caller, request).await?;
-    let last = made.map_or_else(|| "schedule".to_owned(), |id| id.to_string());
-    Ok((StatusCode::CREATED, [(LOCATION, format!("{BASE}{PATH}/{last}"))]).into_response())
-}
-
-async fn update(
-    State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
-    Body(request): Body<ScheduleReq>,
-) -> Result<StatusCode, Failure> {
-    accept(&api, &caller, request).await?;
-    Ok(StatusCode::OK)
-}
-
-/// Does what both ways of asking do: returns the execution of a purge that runs at once.
-async fn accept(api: &Api, caller: &Caller, request: ScheduleReq) -> Result<Option<i64>, Failure> {
-    let now = api.clock.now();
-    let wanted = request.read(now)?;
-    let mut tx = api.db.begin().await?;
-    let (resource, operation, made) = match &wanted {
-        Wanted::Now(parameters) => {
-            let id = execution::insert(&mut tx, PURGE_AUDIT_LOG, "MANUAL", parameters, now).await?;
-            ("purge", "create", Some(id))
+/// What older clients say instead: `create`, `delete` and `pull`, of anything.
+fn of_operations(text: &str) -> Option<String> {
+    let mut types = Vec::new();
+    for operation in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        if !["create", "delete", "pull"].contains(&operation) {
+            return None;
         }
-        Wanted::Never if schedule::remove(&mut tx, PURGE_AUDIT_LOG).await? => {
-            ("purge_schedule", "delete", None)
-        }
-        Wanted::Never => return Ok(None),
-        Wanted::Repeatedly(new) => ("purge_schedule", put(&mut tx, new).await?, None),
-    };
-    let name = match (made, &wanted) {
-        (Some(id), _) => format!("execution {id}"),
-        (None, Wanted::Repeatedly(new)) => new.cron.clone(),
-        _ => String::new(),
-    };
-    let event = Event::of(resource, &name, operation).described(wanted.parameters());
-    audit::record(&mut tx, caller.actor(), event, now).await?;
-    tx.commit().await?;
-    Ok(made)
+        let is_of = |name: &&&str| name.split('_').next() == Some(operation);
+        types.extend(EVENT_TYPES.iter().filter(is_of).copied());
+    }
+    Some(types.join(","))
 }
 
-/// Writes the schedule; says whether that made or changed it.
-async fn put(tx: &mut Tx, new: &Schedule) -> Result<&'static str, Failure> {
-    let known = schedule::find(tx, PURGE_AUDIT_LOG).await?.is_some();
-    schedule::put(tx, new).await?;
-    Ok(if known { "update" } else { "create" })
+fn read_parameters(map: &Map<String, Value>) -> Result<String, Failure> {
+    let hours = map.get("audit_retention_hour").and_then(Value::as_i64);
+    let hours = hours.filter(|hours| (1..=LONGEST_RETENTION).contains(hours)).ok_or_else(|| {
+        Failure::bad_request(format!(
+            "audit_retention_hour must be a whole number from 1 to {LONGEST_RETENTION}"
+        ))
+    })?;
+    let text = |name: &str| map.get(name).and_then(Value::as_str);
+    let types = match (text("include_event_types"), text("include_operations")) {
+        (Some(types), _) => Some(types.to_owned()),
+        (None, Some(operations)) => of_operations(operations),
+        (None, None) => None,
+    };
+    let types = types.ok_or_else(|| {
+        Failure::bad_request("include_event_types must be names with commas between them")
+    })?;
+    let dry_run = match map.get("dry_run") {
+        None | Some(Value::Null) => false,
+        Some(Value::Bool(dry_run)) => *dry_run,
+        Some(_) => return Err(Failure::bad_request("dry_run must be true or false")),
+    };
+    let parameters = PurgeParameters {
+        audit_retention_hour: hours,
+        include_event_types: types,
+        dry_run,
+        purged: None,
+    };
+    // A name that is misspelt would keep its events for ever.
+    if let Some(unknown) =
+        parameters.event_types().find(|name| !EVENT_TYPES.contains(name) && *name != OTHER_EVENTS)
+    {
+        return Err(Failure::bad_request(format!(
+            "there is no event type {unknown:?}; /api/v2.0/auditlog-exts/events lists them"
+        )));
+    }
+    serde_json::to_string(&parameters)
+        .map_err(|_| Failure::bad_request("the parameters cannot be kept"))
+}
+
+#[cfg(test)]
+mod tests {
+    use roadstead_model::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::executions::{ScheduleReq, Wanted};
+
+    fn read(body: Value) -> Result<Wanted, Failure> {
+        serde_json::from_value::<ScheduleReq>(body).unwrap().read(&WORK, Timestamp(0))
+    }
+
+    fn body(kind: &str, cron: &str, parameters: &Value) -> Value {
+        json!({"schedule": {"type": kind, "cron": cron}, "parameters": parameters})
+    }
+
+    #[test]
+    fn parameters_are_checked_before_anything_is_kept() {
+        let good = json!({"audit_retention_hour": 24, "include_event_types": "create_artifact"});
+        let Ok(Wanted::Now(kept)) = read(body("Manual", "", &good)) else {
+            panic!("refused");
+        };
+        let kept: PurgeParameters = serde_json::from_str(&kept).unwrap();
+        assert_eq!((kept.audit_retention_hour, kept.dry_run), (24, false));
+        let older = json!({"audit_retention_hour": 24, "include_operations": "create, pull"});
+        let Ok(Wanted::Now(kept)) = read(body("Manual", "", &older)) else {
+            panic!("refused");
+        };
+        let kept: PurgeParameters = serde_json::from_str(&kept).unwrap();
+        let types: Vec<&str> = kept.event_types().collect();
+        assert!(types.contains(&"create_artifact") && types.contains(&"create_project"));
+        assert!(!types.contains(&"delete_artifact"), "{types:?}");
+        for bad in [
+            json!({}),
+            json!({"audit_retention_hour": 24, "include_operations": "create,nonsense"}),
+            json!({"audit_retention_hour": 24}),
+            json!({"include_event_types": "create_artifact"}),
+            json!({"audit_retention_hour": 0, "include_event_types": ""}),
+            json!({"audit_retention_hour": 240_001, "include_event_types": ""}),
+            json!({"audit_retention_hour": 1.5, "include_event_types": ""}),
+            json!({"audit_retention_hour": "24", "include_event_types": ""}),
+            json!({"audit_retention_hour": 24, "include_event_types": "create_artefact"}),
+            json!({"audit_retention_hour": 24, "include_event_types": ["create_artifact"]}),
+            json!({"audit_retention_hour": 24, "include_event_types": "", "dry_run": "yes"}),
+        ] {
+            assert!(read(body("Manual", "", &bad)).is_err(), "{bad}");
+            assert!(read(body("Daily", "0 0 0 * * *", &bad)).is_err(), "{bad}");
+        }
+        for cron in ["", "0 0 * * *", "* 0 0 * * *", "0 0 0 30 2 *"] {
+            assert!(read(body("Custom", cron, &good)).is_err(), "{cron}");
+        }
+        assert!(read(body("Sometimes", "0 0 0 * * *", &good)).is_err());
+        assert!(read(json!({"parameters": {}})).is_err());
+        assert!(matches!(read(body("None", "", &Value::Null)), Ok(Wanted::Never)));
+        // So Harbor's clients reset a schedule.
+        for schedule in [json!({"cron": ""}), json!({"type": null, "cron": null}), json!({})] {
+            let body = json!({"schedule": schedule, "parameters": {}});
+            assert!(matches!(read(body), Ok(Wanted::Never)));
+        }
+        assert!(read(body("", "0 0 0 * * *", &good)).is_err());
+    }
 }

@@ -93,6 +93,7 @@ struct QuotaRefObject {
 /// Harbor's `QuotaUpdateReq`: bytes by resource, of which there is `storage`; -1 is unlimited.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(example = json!({"hard": {"storage": 10_737_418_240_i64}}))]
 struct QuotaUpdateReq {
     hard: BTreeMap<String, i64>,
 }

@@ -8,7 +8,7 @@ use roadstead_auth::Caller;
 use roadstead_model::{Action, ProjectId, RepositoryName, Resource};
 use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::project::Project;
-use roadstead_storage::tables::repository::{self, Filter, UPDATED_AT};
+use roadstead_storage::tables::repository::{self, Filter, NEWEST_FIRST, UPDATED_AT};
 use roadstead_storage::{Operand, Test};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -62,13 +62,14 @@ pub(crate) fn register(routes: &mut Routes) {
         .add(&Method::PUT, one, access(Action::Update), update, description)
         .accepts::<RepositoryReq>();
     let description = about("deleteRepository", "Delete a repository with all that is in it");
-    routes.add(&Method::DELETE, one, access(Action::Delete), delete, description);
+    routes.add(&Method::DELETE, one, access(Action::Delete), delete, description).fails(&[412]);
 }
 
 /// Harbor's `Repository`, of which a client can change the description.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(as = RepositoryUpdate)]
 #[serde(default)]
+#[schema(example = json!({"description": "What greets."}))]
 struct RepositoryReq {
     description: Option<String>,
 }
@@ -96,7 +97,7 @@ impl From<repository::Repository> for RepositoryAnswer {
             name: found.name,
             description: found.description,
             artifact_count: found.artifacts,
-            pull_count: 0,
+            pull_count: found.pulls,
             creation_time: found.created_at.rfc3339(),
             update_time: found.updated_at.rfc3339(),
         }
@@ -130,9 +131,9 @@ async fn answer(
     let query = ListQuery::parse(uri.query().unwrap_or_default())?;
     let mut order = sorting(&query, COLUMNS)?;
     if order.is_empty() {
-        order.push(("r.created_at", true));
+        order.extend(&NEWEST_FIRST[..1]);
     }
-    order.push(("r.id", true));
+    order.extend(&NEWEST_FIRST[1..]);
     let filters = filters(&query, COLUMNS)?;
     let blob = match filters.handled.as_slice() {
         [] => None,
@@ -140,10 +141,9 @@ async fn answer(
         _ => return Err(Failure::bad_request(format!("{BLOB_DIGEST} takes one digest"))),
     };
     let filter = Filter { project, name: "", blob, conditions: &filters.conditions, order: &order };
-    let viewer = caller.viewer();
-    let mut conn = api.db.read().await?;
-    let total = repository::count(&mut conn, viewer, filter).await?;
-    let found = repository::list(&mut conn, viewer, filter, query.limit(), query.offset()).await?;
+    let mut snapshot = api.db.snapshot().await?;
+    let (total, found) =
+        repository::page(&mut snapshot, caller.viewer(), filter, query.slice()).await?;
     let answers: Vec<RepositoryAnswer> = found.into_iter().map(RepositoryAnswer::from).collect();
     Ok(query.answer(uri.path(), total, &answers))
 }

@@ -30,6 +30,7 @@ pub(crate) struct RobotPermission {
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
     pub(crate) repository_pattern: String,
     #[serde(deserialize_with = "null_as_default")]
+    #[schema(required = true)]
     pub(crate) access: Vec<Access>,
 }
 

@@ -8,9 +8,9 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use http::header::LOCATION;
 use http::{Method, StatusCode};
-use roadstead_auth::Caller;
 use roadstead_auth::permissions::Entry;
 use roadstead_auth::robots::{NewRobotAccount, RobotChange};
+use roadstead_auth::{Caller, Refusal};
 use roadstead_model::{Action, Timestamp};
 use roadstead_storage::Conn;
 use roadstead_storage::tables::project::{self, Project};
@@ -37,7 +37,8 @@ pub(crate) fn register(routes: &mut Routes) {
         .add(&Method::POST, "/robots", Access::Login, create, description)
         .accepts::<RobotCreate>()
         .answers::<RobotCreated>()
-        .status(201);
+        .status(201)
+        .fails(&[404, 409]);
     let path = "/robots/{robot_id}";
     let description = about("GetRobotByID", "Find a robot account");
     routes
@@ -55,6 +56,13 @@ pub(crate) fn register(routes: &mut Routes) {
 /// Harbor's `RobotCreate`. It has a `secret` and a `disable` too, which Harbor does not read.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(example = json!({
+    "name": "builder", "level": "project", "duration": 30,
+    "permissions": [{
+        "kind": "project", "namespace": "library",
+        "access": [{"resource": "repository", "action": "pull"}],
+    }],
+}))]
 struct RobotCreate {
     #[serde(deserialize_with = "null_as_default")]
     name: String,
@@ -71,6 +79,13 @@ struct RobotCreate {
 /// What is read of Harbor's `Robot` in a change.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(example = json!({
+    "name": "robot$library+builder", "level": "project", "duration": -1, "disable": false,
+    "permissions": [{
+        "kind": "project", "namespace": "library",
+        "access": [{"resource": "repository", "action": "pull"}],
+    }],
+}))]
 struct RobotUpdate {
     #[serde(deserialize_with = "null_as_default")]
     name: String,
@@ -110,6 +125,7 @@ struct RobotAnswer {
     editable: bool,
     disable: bool,
     expires_at: i64,
+    #[schema(required = true)]
     permissions: Option<Vec<RobotPermission>>,
     creator_type: String,
     creator_ref: i64,
@@ -151,7 +167,15 @@ async fn create(
     Body(new): Body<RobotCreate>,
 ) -> Result<Response, Failure> {
     let mut conn = api.db.read().await?;
-    let project = home(&api, &mut conn, &caller, &new).await?;
+    let project = match home(&mut conn, &caller, &new).await? {
+        Ok(project) => project,
+        Err(refusal) => {
+            // Writing that down takes a connection.
+            drop(conn);
+            let path = format!("{BASE}/robots");
+            return Err(refuse(&api, &caller, &Method::POST, &path, refusal).await);
+        }
+    };
     let permissions = entries(&mut conn, &caller, &new.permissions).await?;
     drop(conn);
     let new = NewRobotAccount {
@@ -177,11 +201,10 @@ async fn create(
 /// The project that a new robot belongs to, where its maker must be allowed to make robots; None
 /// is the system.
 async fn home(
-    api: &Api,
     conn: &mut Conn,
     caller: &Caller,
     new: &RobotCreate,
-) -> Result<Option<Project>, Failure> {
+) -> Result<Result<Option<Project>, Refusal>, Failure> {
     let project = match (new.level.as_str(), new.permissions.as_slice()) {
         (SYSTEM, _) => None,
         (PROJECT, [only]) if only.kind == PROJECT && only.namespace != "*" => {
@@ -190,10 +213,7 @@ async fn home(
                     let name = &only.namespace;
                     return Err(Failure::not_found(format!("project {name} not found")));
                 }
-                None => {
-                    let path = format!("{BASE}/robots");
-                    return Err(refuse(api, caller, &Method::POST, &path, caller.refusal()).await);
-                }
+                None => return Ok(Err(caller.refusal())),
                 found => found,
             }
         }
@@ -204,13 +224,7 @@ async fn home(
         _ => return Err(Failure::bad_request("the level of a robot is system or project")),
     };
     let allowed = require_of_robots(conn, caller, project.as_ref(), Action::Create).await?;
-    match allowed {
-        Ok(()) => Ok(project),
-        Err(refusal) => {
-            let path = format!("{BASE}/robots");
-            Err(refuse(api, caller, &Method::POST, &path, refusal).await)
-        }
-    }
+    Ok(allowed.map(|()| project))
 }
 
 async fn get(

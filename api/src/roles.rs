@@ -11,7 +11,7 @@ use roadstead_auth::Caller;
 use roadstead_model::{Action, Permission, Resource, RoleId, catalogue};
 use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::role::{self, Kind, Role};
-use roadstead_storage::{Conn, Error as StorageError};
+use roadstead_storage::{Conn, Error as StorageError, Turn};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -38,21 +38,24 @@ pub(crate) fn register(routes: &mut Routes) {
     routes
         .add(&Method::POST, "/roles", system(Action::Create), create, description)
         .accepts::<RoleReq>()
-        .status(201);
+        .status(201)
+        .fails(&[409]);
     let path = "/roles/{role_id}";
     let description = about("getRole", "Find a role");
     routes.add(&Method::GET, path, Access::Login, get, description).answers::<RoleAnswer>();
     let description = about("updateRole", "Change a role; who has it has the new one at once");
     routes
         .add(&Method::PUT, path, system(Action::Update), update, description)
-        .accepts::<RoleReq>();
+        .accepts::<RoleReq>()
+        .fails(&[409]);
     let description = about("deleteRole", "Delete a role that nobody has");
-    routes.add(&Method::DELETE, path, system(Action::Delete), remove, description);
+    routes.add(&Method::DELETE, path, system(Action::Delete), remove, description).fails(&[412]);
 }
 
 /// What a role is made from.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(example = json!({"name": "reader", "permissions": [{"resource": "repository", "action": "pull"}]}))]
 struct RoleReq {
     name: String,
     #[serde(deserialize_with = "null_as_default")]
@@ -166,7 +169,7 @@ async fn create(
     let permissions = new.check()?;
     let now = api.clock.now();
     let (kind, name, description) = (Kind::Custom, new.name.as_str(), new.description.as_str());
-    let mut tx = api.db.begin().await?;
+    let mut tx = api.db.begin_turn(Turn::Authority).await?;
     let made = role::insert(&mut tx, kind, name, description, &permissions, now).await;
     let id = made.map_err(taken)?;
     audit::record(&mut tx, caller.actor(), Event::of("role", name, "create"), now).await?;
@@ -182,7 +185,7 @@ async fn update(
 ) -> Result<StatusCode, Failure> {
     let permissions = to.check()?;
     let now = api.clock.now();
-    let mut tx = api.db.begin().await?;
+    let mut tx = api.db.begin_turn(Turn::Authority).await?;
     let found = find_custom(&mut tx, &path).await?;
     let (id, name, description) = (found.id, to.name.as_str(), to.description.as_str());
     let changed = role::update(&mut tx, id, name, description, &permissions, now).await;
@@ -198,7 +201,7 @@ async fn remove(
     Path(path): Path<HashMap<String, String>>,
 ) -> Result<StatusCode, Failure> {
     let now = api.clock.now();
-    let mut tx = api.db.begin().await?;
+    let mut tx = api.db.begin_turn(Turn::Authority).await?;
     let found = find_custom(&mut tx, &path).await?;
     match role::remove(&mut tx, found.id).await {
         Err(StorageError::Reference) => {

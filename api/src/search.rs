@@ -8,6 +8,7 @@ use roadstead_storage::tables::repository::Repository;
 use roadstead_storage::tables::{project, repository};
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::Type;
 
 use crate::Api;
 use crate::failure::Failure;
@@ -24,7 +25,7 @@ pub(crate) fn register(routes: &mut Routes) {
         Description::new("search", "search", "Find projects and repositories by their names");
     routes
         .add(&Method::GET, "/search", Access::Anyone, search, description)
-        .needs_query("q")
+        .needs_query("q", Type::String)
         .answers::<Search>();
 }
 

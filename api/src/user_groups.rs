@@ -13,7 +13,7 @@ use roadstead_model::{Action, PrincipalId, Resource};
 use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::group::{self, Filter, Group, HTTP, LDAP, OIDC};
 use roadstead_storage::tables::principal;
-use roadstead_storage::{Conn, Error as StorageError};
+use roadstead_storage::{Conn, Error as StorageError, Turn};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Type;
@@ -39,13 +39,15 @@ pub(crate) fn register(routes: &mut Routes) {
     routes
         .add(&Method::POST, "/usergroups", system(Action::Create), create, description)
         .accepts::<UserGroup>()
-        .status(201);
+        .status(201)
+        .fails(&[409]);
     let description = about("searchUserGroups", "Find groups by a part of their name");
     routes
         .add(&Method::GET, "/usergroups/search", Access::Login, search, description)
-        .needs_query("groupname")
+        .needs_query("groupname", Type::String)
         .paged()
-        .answers_list::<UserGroupSearchItem>();
+        .answers_list::<UserGroupSearchItem>()
+        .fails(&[400]);
     let path = "/usergroups/{group_id}";
     let description = about("getUserGroup", "Find a group");
     routes.add(&Method::GET, path, system(Action::Read), get, description).answers::<UserGroup>();
@@ -58,17 +60,18 @@ pub(crate) fn register(routes: &mut Routes) {
 }
 
 /// Harbor's `UserGroup`.
-#[derive(Default, Deserialize, Serialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(default)]
-struct UserGroup {
+#[schema(example = json!({"group_name": "developers", "group_type": 3}))]
+pub(crate) struct UserGroup {
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "is_zero")]
-    id: i64,
+    pub(crate) id: i64,
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
-    group_name: String,
+    pub(crate) group_name: String,
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "is_zero")]
-    group_type: i64,
+    pub(crate) group_type: i64,
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
-    ldap_group_dn: String,
+    pub(crate) ldap_group_dn: String,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
@@ -171,7 +174,7 @@ async fn create(
         _ => return Err(Failure::bad_request("group_type is 1 (LDAP), 2 (HTTP) or 3 (OIDC)")),
     };
     let now = api.clock.now();
-    let mut tx = api.db.begin().await?;
+    let mut tx = api.db.begin_turn(Turn::Authority).await?;
     let id = match group::insert(&mut tx, name, new.group_type, &dn, now).await {
         Err(StorageError::Conflict) => return Err(Failure::conflict("the group exists already")),
         result => result?,
@@ -189,7 +192,7 @@ async fn update(
     Body(to): Body<UserGroup>,
 ) -> Result<StatusCode, Failure> {
     let name = checked_name(&to.group_name)?;
-    let mut tx = api.db.begin().await?;
+    let mut tx = api.db.begin_turn(Turn::Authority).await?;
     let found = find(&mut tx, &path).await?;
     group::rename(&mut tx, found.id, name).await?;
     let event = Event::of("user_group", &found.name, "update").described(name);
@@ -204,7 +207,7 @@ async fn remove(
     Path(path): Path<HashMap<String, String>>,
 ) -> Result<StatusCode, Failure> {
     let now = api.clock.now();
-    let mut tx = api.db.begin().await?;
+    let mut tx = api.db.begin_turn(Turn::Authority).await?;
     let found = find(&mut tx, &path).await?;
     principal::remove(&mut tx, found.id, now).await?;
     let event = Event::of("user_group", &found.name, "delete");

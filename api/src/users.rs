@@ -56,11 +56,12 @@ pub(crate) fn register(routes: &mut Routes) {
     routes
         .add(&Method::POST, "/users", Access::Anyone, create, description)
         .accepts::<UserCreationReq>()
-        .status(201);
+        .status(201)
+        .fails(&[409]);
     let description = about("searchUsers", "Find accounts by a part of their name");
     routes
         .add(&Method::GET, "/users/search", Access::Login, search, description)
-        .needs_query("username")
+        .needs_query("username", Type::String)
         .paged()
         .answers_list::<UserSearchRespItem>();
     let description = about("getUser", "Find an account");
@@ -73,6 +74,10 @@ pub(crate) fn register(routes: &mut Routes) {
 /// Harbor's `UserCreationReq`.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(example = json!({
+    "username": "alice", "email": "alice@example.com", "realname": "Alice",
+    "password": "Correct-Horse-1", "comment": "",
+}))]
 struct UserCreationReq {
     #[serde(deserialize_with = "null_as_default")]
     username: String,

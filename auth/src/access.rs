@@ -1,5 +1,7 @@
 //! What a caller may do: the one place where a request's permission is decided.
 
+use std::sync::Arc;
+
 use roadstead_model::{
     Action, Pattern, Permission, PrincipalId, ProjectId, RepositoryId, RepositoryName, Resource,
 };
@@ -24,19 +26,34 @@ pub enum Refusal {
 }
 
 /// The proof that a caller may act on a repository (which may not exist yet). Functions that
-/// change state take one; only [`Caller::require`] makes one.
+/// change state take one; only [`Caller::require`] and [`Caller::require_to`] make one.
 #[derive(Clone, Debug)]
 pub struct Grant {
     caller: Caller,
     name: RepositoryName,
     place: Place,
-    actions: Vec<Action>,
+    actions: Arc<[Action]>,
 }
 
 impl Grant {
     /// Who acts.
     pub fn caller(&self) -> &Caller {
         &self.caller
+    }
+
+    /// The place and the actions, to be remembered.
+    pub(crate) fn parts(&self) -> (Place, &Arc<[Action]>) {
+        (self.place, &self.actions)
+    }
+
+    /// What was granted before, and is remembered.
+    pub(crate) fn again(
+        caller: Caller,
+        name: RepositoryName,
+        place: Place,
+        actions: Arc<[Action]>,
+    ) -> Self {
+        Self { caller, name, place, actions }
     }
 
     /// The principal who acts; None when anonymous.
@@ -149,8 +166,30 @@ impl Caller {
             caller: self.clone(),
             name: name.clone(),
             place,
-            actions: standing.granted,
+            actions: standing.granted.into(),
         }))
+    }
+
+    /// Requires a permission on a repository that is not one of the protocol's, for something
+    /// that needs a grant. A registry token is not looked at: the administration API takes none.
+    ///
+    /// # Errors
+    /// The outer error is trouble with the database, the inner one the refusal.
+    pub async fn require_to(
+        &self,
+        conn: &mut Conn,
+        name: &RepositoryName,
+        permission: Permission,
+    ) -> Result<Result<Grant, Refusal>> {
+        let Some(place) = project::place(conn, name).await? else {
+            return Ok(Err(self.refusal()));
+        };
+        let below = Some(binding::below_project(name.as_str()));
+        let rights = self.rights(conn, place.project, place.public, permission.resource, below);
+        if !rights.await?.contains(&permission.action) {
+            return Ok(Err(self.refusal()));
+        }
+        Ok(Ok(Grant { caller: self.clone(), name: name.clone(), place, actions: Arc::default() }))
     }
 
     /// Requires a permission inside a project.

@@ -1,11 +1,11 @@
 //! Accounts of people: the first administrator, and those who are added.
 
 use roadstead_model::{Clock, PrincipalId, ProjectName};
-use roadstead_storage::Db;
 use roadstead_storage::tables::Viewer;
 use roadstead_storage::tables::audit::{self, Actor, Event};
 use roadstead_storage::tables::project::{self, Filter};
 use roadstead_storage::tables::user::{self, NewUser, Source};
+use roadstead_storage::{Db, Turn};
 
 use crate::authenticate::Auth;
 use crate::caller::Caller;
@@ -53,12 +53,12 @@ pub async fn create_admin(db: &Db, password: &str, clock: &dyn Clock) -> Result<
         password_hash: &hash,
         sysadmin: true,
     };
-    let mut tx = db.begin().await?;
+    let mut tx = db.begin_turn(Turn::Authority).await?;
     let now = clock.now();
-    match user::insert(&mut tx, user, now).await {
-        Err(roadstead_storage::Error::Conflict) => return Ok(false),
-        result => result?,
-    };
+    if user::find(&mut tx, ADMIN).await?.is_some() {
+        return Ok(false);
+    }
+    user::insert(&mut tx, user, now).await?;
     let origin = roadstead_model::Origin::default();
     let actor = Actor { principal: None, name: "system", origin: &origin };
     audit::record(&mut tx, actor, event(ADMIN, "create"), now).await?;
@@ -69,14 +69,18 @@ pub async fn create_admin(db: &Db, password: &str, clock: &dyn Clock) -> Result<
 /// Makes the public project that every installation begins with, owned by the administrator,
 /// unless it is there. Does nothing once there are other projects: whoever deleted it meant it.
 pub async fn create_first_project(db: &Db, name: &ProjectName, clock: &dyn Clock) -> Result<()> {
-    let mut tx = db.begin().await?;
+    let mut tx = db.begin_turn(Turn::Authority).await?;
     let projects = project::count(&mut tx, Viewer::EVERYTHING, Filter::default()).await?;
     let admin = user::find(&mut tx, ADMIN).await?;
     let (0, Some(admin)) = (projects, admin) else {
         return Ok(());
     };
     let now = clock.now();
-    let id = project::insert(&mut tx, name, admin.principal.id, true, -1, now).await?;
+    let id = match project::insert(&mut tx, name, admin.principal.id, true, -1, now).await {
+        // Another server that starts at the same time was faster.
+        Err(roadstead_storage::Error::Conflict) => return Ok(()),
+        inserted => inserted?,
+    };
     let origin = roadstead_model::Origin::default();
     let actor = Actor { principal: None, name: "system", origin: &origin };
     let event = Event::of("project", name.as_str(), "create").in_project(id);
@@ -105,7 +109,7 @@ impl Auth {
             password_hash: &hash,
             sysadmin: false,
         };
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         let now = self.clock.now();
         // People log in with either, so nobody's name may be another's address.
         let shadows = user::find_by_email(&mut tx, &account.name).await?.is_some()

@@ -1,29 +1,34 @@
 //! Whoever sent a request.
 
-use roadstead_model::{Origin, PrincipalId, RepositoryName};
+use std::sync::Arc;
+
+use roadstead_model::{Origin, PrincipalId, RepositoryName, Timestamp};
 use roadstead_storage::tables::Viewer;
 use roadstead_storage::tables::audit::Actor;
 use roadstead_storage::tables::principal::{Kind, Principal};
+use roadstead_storage::tables::secret::Secret;
 
 use crate::token::Claims;
 
-/// Whoever sent a request, after their credentials were verified.
+/// Whoever sent a request, after their credentials were verified. Clones share what is known.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    pub(crate) principal: Option<Principal>,
+    pub(crate) principal: Option<Arc<Principal>>,
     /// The personal token that the principal came with; its bindings narrow what they may do.
-    pub(crate) via: Option<Principal>,
+    pub(crate) via: Option<Arc<Principal>>,
     /// The secret that proved it, of a robot, of the personal token or of the command line.
     pub(crate) secret: Option<i64>,
+    /// When that secret stops working.
+    secret_ends: Option<Timestamp>,
     /// The registry token that the request carried; it narrows what the principal may do.
-    pub(crate) token: Option<Claims>,
+    pub(crate) token: Option<Arc<Claims>>,
     /// Whether it was the secret of an OpenID person's command line.
     pub(crate) cli_secret: bool,
     /// The hash of the cookie of a browser's session.
     pub(crate) session: Option<Vec<u8>>,
     pub(crate) origin: Origin,
     /// The name as the audit log has it.
-    label: String,
+    label: Arc<str>,
 }
 
 /// What a personal token's name follows in the audit log.
@@ -36,11 +41,12 @@ impl Caller {
             principal: None,
             via: None,
             secret: None,
+            secret_ends: None,
             token: None,
             cli_secret: false,
             session: None,
             origin,
-            label: "anonymous".to_owned(),
+            label: "anonymous".into(),
         }
     }
 
@@ -50,15 +56,46 @@ impl Caller {
             Kind::Robot => format!("{robot_prefix}{}", principal.name),
             _ => principal.name.clone(),
         };
-        Self { principal: Some(principal), label, ..Self::anonymous(origin) }
+        let principal = Some(Arc::new(principal));
+        Self { principal, label: label.into(), ..Self::anonymous(origin) }
+    }
+
+    /// The same, with another request.
+    pub(crate) fn coming_from(&self, origin: Origin) -> Self {
+        Self {
+            principal: self.principal.clone(),
+            via: self.via.clone(),
+            secret: self.secret,
+            secret_ends: self.secret_ends,
+            token: self.token.clone(),
+            cli_secret: self.cli_secret,
+            session: self.session.clone(),
+            origin,
+            label: self.label.clone(),
+        }
     }
 
     /// The same, narrowed by a personal token.
-    pub(crate) fn through(mut self, token: Principal) -> Self {
+    pub(crate) fn through(mut self, token: impl Into<Arc<Principal>>) -> Self {
+        let token = token.into();
         let name = token.name.split_once('/').map_or("", |(_owner, name)| name);
-        self.label = format!("{}{VIA}{name}", self.label);
+        self.label = format!("{}{VIA}{name}", self.label).into();
         self.via = Some(token);
         self
+    }
+
+    /// The same, proved by a secret.
+    pub(crate) fn proven_by(mut self, secret: &Secret) -> Self {
+        self.secret = Some(secret.id);
+        self.secret_ends = secret.expires_at;
+        self
+    }
+
+    /// When what the caller came with stops working by itself.
+    pub(crate) fn ends(&self) -> Option<Timestamp> {
+        let of = |principal: &Option<Arc<Principal>>| principal.as_ref().and_then(|p| p.expires_at);
+        let token = self.token.as_ref().map(|token| token.ends());
+        [of(&self.principal), of(&self.via), self.secret_ends, token].into_iter().flatten().min()
     }
 
     /// The principal's id; None when anonymous.
@@ -71,7 +108,7 @@ impl Caller {
         if self.principal.is_none() {
             return "";
         }
-        self.label.split_once(VIA).map_or(self.label.as_str(), |(name, _)| name)
+        self.label.split_once(VIA).map_or(&*self.label, |(name, _)| name)
     }
 
     /// Whether the request carried no credentials at all. An anonymous token is a credential.
@@ -122,7 +159,7 @@ impl Caller {
 
     /// The repositories that the caller's token names; None without a token.
     pub fn repositories_of_token(&self) -> Option<Vec<RepositoryName>> {
-        self.token.as_ref().map(Claims::repositories)
+        self.token.as_ref().map(|token| token.repositories())
     }
 
     /// Whose lists the caller sees.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use roadstead_storage::tables::setting;
-use roadstead_storage::{Conn, Db, Tx};
+use roadstead_storage::{Changes, Conn, Db, Tx};
 
 use crate::error::{Error, Result};
 use crate::sealing::SecretKey;
@@ -67,12 +67,20 @@ impl Configuration {
 #[derive(Default)]
 struct Cache {
     forgotten: u64,
-    found: Option<(Instant, Arc<Configuration>)>,
+    found: Option<Found>,
+}
+
+/// What was read, when, and which changes were heard of before.
+struct Found {
+    read_at: Instant,
+    changes: u64,
+    configuration: Arc<Configuration>,
 }
 
 /// Reads and writes the configuration.
 pub(crate) struct Store {
     db: Db,
+    changes: Changes,
     secret: SecretKey,
     cached: RwLock<Cache>,
     /// It was given at the start.
@@ -81,7 +89,8 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(db: Db, secret: SecretKey) -> Self {
-        Self { db, secret, cached: RwLock::default(), fixed: AtomicBool::new(false) }
+        let changes = db.changes();
+        Self { db, changes, secret, cached: RwLock::default(), fixed: AtomicBool::new(false) }
     }
 
     /// Whether nobody may change it.
@@ -96,19 +105,22 @@ impl Store {
 
     /// The configuration, at most two seconds old.
     pub(crate) async fn current(&self) -> Result<Arc<Configuration>> {
+        self.db.expect_none_held();
+        let (read_at, changes) = (Instant::now(), self.changes.count());
         let forgotten = {
             let cached = self.cached.read().unwrap_or_else(PoisonError::into_inner);
             match &cached.found {
-                Some((read_at, found)) if read_at.elapsed() < FRESH => return Ok(found.clone()),
+                Some(found) if found.read_at.elapsed() < FRESH && found.changes == changes => {
+                    return Ok(found.configuration.clone());
+                }
                 _ => cached.forgotten,
             }
         };
-        let read_at = Instant::now();
         let found = Arc::new(self.load(&mut self.db.read().await?).await?);
         let mut cached = self.cached.write().unwrap_or_else(PoisonError::into_inner);
         // What was read before a change is not kept after it.
         if cached.forgotten == forgotten {
-            cached.found = Some((read_at, found.clone()));
+            cached.found = Some(Found { read_at, changes, configuration: found.clone() });
         }
         Ok(found)
     }

@@ -10,7 +10,7 @@ use roadstead_storage::tables::binding::{self, Scope};
 use roadstead_storage::tables::member::{self, Member};
 use roadstead_storage::tables::project::{self, Project};
 use roadstead_storage::tables::role;
-use roadstead_storage::{Conn, Error as StorageError, Tx};
+use roadstead_storage::{Conn, Error as StorageError, Turn, Tx};
 
 use crate::authenticate::Auth;
 use crate::caller::Caller;
@@ -38,7 +38,7 @@ impl Auth {
     ) -> Result<i64> {
         check_pattern(pattern)?;
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         require_grantable(&mut tx, by, project, role).await?;
         let scope = Scope::Project(project.id);
         let id = match binding::insert(&mut tx, who, role, scope, pattern, now).await {
@@ -68,7 +68,7 @@ impl Auth {
         role: RoleId,
     ) -> Result<()> {
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         let before = self.locked(&mut tx, project.id, id, now).await?;
         require_grantable(&mut tx, by, project, role).await?;
         if role != RoleId::PROJECT_ADMIN {
@@ -86,7 +86,7 @@ impl Auth {
     /// [`Error::NotFound`]; [`Error::Precondition`] for the last project admin.
     pub async fn remove_member(&self, by: &Caller, project: &Project, id: i64) -> Result<()> {
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         let before = self.locked(&mut tx, project.id, id, now).await?;
         require_another_admin(&mut tx, by, project, id).await?;
         member::remove(&mut tx, project.id, id).await?;

@@ -1,10 +1,10 @@
 //! Groups that somebody names before they have been here: the one place that finds them, and
 //! makes them known where that can be answered for.
 
-use roadstead_model::PrincipalId;
-use roadstead_storage::Error as StorageError;
+use roadstead_model::{Action, Permission, PrincipalId, Resource};
 use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::group::{self, Group};
+use roadstead_storage::{Error as StorageError, Turn};
 
 use crate::authenticate::Auth;
 use crate::caller::Caller;
@@ -52,20 +52,44 @@ impl Auth {
             [] => {}
             _ => return Err(Error::Invalid("more than one group has this name; give its id")),
         }
-        let provider = self.configuration().await?.is_oidc();
-        if !provider || wanted.kind != group::OIDC || !wanted.ldap_dn.is_empty() {
+        let configuration = self.configuration().await?;
+        if configuration.is_ldap() && !wanted.ldap_dn.is_empty() {
+            return self.onboard_from_directory(by, wanted.ldap_dn).await;
+        }
+        if !configuration.is_oidc() || wanted.kind != group::OIDC || !wanted.ldap_dn.is_empty() {
             return Ok(None);
         }
-        self.make_group(by, wanted.name).await.map(Some)
+        self.make_group(by, wanted.name, group::OIDC, "").await.map(Some)
     }
 
-    async fn make_group(&self, by: &Caller, name: &str) -> Result<PrincipalId> {
+    /// The directory is asked on behalf of those who may make groups: others would make them for
+    /// everybody.
+    async fn onboard_from_directory(&self, by: &Caller, dn: &str) -> Result<Option<PrincipalId>> {
+        let make = Permission::new(Resource::UserGroup, Action::Create);
+        if by.require_system(&mut self.db.read().await?, make).await?.is_err() {
+            return Ok(None);
+        }
+        let found = self.search_directory_groups("", dn).await?;
+        let Some((dn, name)) = found.first().and_then(|g| Some((canonical_dn(&g.dn)?, &g.name)))
+        else {
+            return Ok(None);
+        };
+        self.make_group(by, name, group::LDAP, &dn).await.map(Some)
+    }
+
+    async fn make_group(
+        &self,
+        by: &Caller,
+        name: &str,
+        kind: i64,
+        dn: &str,
+    ) -> Result<PrincipalId> {
         if name.chars().count() > LONGEST_NAME || name.contains(char::is_control) {
             return Err(Error::Invalid("group_name must have 1 to 255 plain characters"));
         }
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
-        let id = match group::insert(&mut tx, name, group::OIDC, "", now).await {
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
+        let id = match group::insert(&mut tx, name, kind, dn, now).await {
             Err(StorageError::Conflict) => return Err(Error::Conflict("the group exists already")),
             result => result?,
         };

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use argon2::password_hash::PasswordHasher as _;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use aws_lc_rs::{constant_time, hmac, rand};
-use tokio::sync::Semaphore;
+use aws_lc_rs::{constant_time, hmac};
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::spawn_blocking;
 
 use crate::error::{Error, Result};
+use crate::randomness;
 
 mod threads;
 
@@ -42,7 +43,36 @@ pub(crate) struct Passwords {
     waiting: AtomicUsize,
     key: hmac::Key,
     remembered: Mutex<HashMap<[u8; 32], Instant>>,
+    attempts: Attempts,
     scratch: Arc<Scratch>,
+}
+
+type Attempts = Mutex<HashMap<[u8; 32], Arc<OnceCell<bool>>>>;
+
+/// One of those who wait for the same comparison: of the same password with the same hash.
+struct Attempt<'a> {
+    attempts: &'a Attempts,
+    trace: [u8; 32],
+    cell: Arc<OnceCell<bool>>,
+}
+
+impl<'a> Attempt<'a> {
+    fn join(attempts: &'a Attempts, trace: [u8; 32]) -> Self {
+        let mut running = attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell = running.entry(trace).or_default().clone();
+        Self { attempts, trace, cell }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    /// The last to leave forgets it; who comes after the end begins another.
+    fn drop(&mut self) {
+        let mut running = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_this = running.get(&self.trace).is_some_and(|cell| Arc::ptr_eq(cell, &self.cell));
+        if is_this && (self.cell.initialized() || Arc::strong_count(&self.cell) <= 2) {
+            running.remove(&self.trace);
+        }
+    }
 }
 
 /// The 19 MiB that a verification works in. One after the other they use the same, instead of
@@ -66,7 +96,7 @@ impl Scratch {
 impl Passwords {
     pub(crate) fn new() -> Result<Arc<Self>> {
         let mut key = [0; 32];
-        rand::fill(&mut key).map_err(|_| Error::Crypto("no randomness"))?;
+        randomness::fill(&mut key)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = (cores / 2).clamp(1, 4);
         Ok(Arc::new(Self {
@@ -75,6 +105,7 @@ impl Passwords {
             waiting: AtomicUsize::new(0),
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             remembered: Mutex::new(HashMap::new()),
+            attempts: Mutex::default(),
             scratch: Arc::default(),
         }))
     }
@@ -96,20 +127,27 @@ impl Passwords {
         if known && self.knows(stored, password, REMEMBERED) {
             return Ok(());
         }
-        let _turn = self.turn().await?;
-        // Parallel logins of one client: the first has done the work for the others.
-        if known && self.knows(stored, password, REMEMBERED) {
-            return Ok(());
-        }
         let trace = self.trace(stored, password);
-        let (stored, password) = (stored.to_owned(), password.to_owned());
-        let scratch = self.scratch.clone();
-        let verified = self.threads.run(move || matches(&stored, &password, &scratch)).await?;
-        if !known || verified != Some(true) {
+        // Parallel logins of one client: the first does the work for the others.
+        let attempt = Attempt::join(&self.attempts, trace);
+        let verified = attempt.cell.get_or_try_init(|| self.compare(stored, password)).await?;
+        if !known || !verified {
             return Err(Error::BadCredentials);
         }
         self.remember(trace);
         Ok(())
+    }
+
+    /// Waits for a turn, and hashes.
+    async fn compare(&self, stored: &str, password: &str) -> Result<bool> {
+        let _turn = self.turn().await?;
+        if self.knows(stored, password, REMEMBERED) {
+            return Ok(true);
+        }
+        let (stored, password) = (stored.to_owned(), password.to_owned());
+        let scratch = self.scratch.clone();
+        let verified = self.threads.run(move || matches(&stored, &password, &scratch)).await?;
+        Ok(verified == Some(true))
     }
 
     /// Whether the password was right not long ago; costs nothing to ask.
@@ -273,5 +311,23 @@ mod tests {
         }
         assert!(refused >= 100, "{refused}");
         passwords.verify(Some(&stored), "Correct1").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_thousand_logins_with_one_password_wait_for_one_comparison() {
+        let passwords = Passwords::new().unwrap();
+        let stored = hash("Correct1").await.unwrap();
+        for (password, right) in [("Correct1", true), ("Wrong1", false)] {
+            let attempts = (0..1000).map(|_| {
+                let (passwords, stored) = (passwords.clone(), stored.clone());
+                tokio::spawn(async move { passwords.verify(Some(&stored), password).await })
+            });
+            for attempt in attempts.collect::<Vec<_>>() {
+                let answer = attempt.await.unwrap();
+                assert!(matches!(answer, Ok(()) | Err(Error::BadCredentials)), "{answer:?}");
+                assert_eq!(answer.is_ok(), right);
+            }
+        }
+        assert!(passwords.attempts.lock().unwrap().is_empty());
     }
 }

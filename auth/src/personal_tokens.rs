@@ -4,7 +4,7 @@ use roadstead_model::{PrincipalId, Timestamp};
 use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::personal_token::{self, PersonalToken};
 use roadstead_storage::tables::{principal, secret};
-use roadstead_storage::{Conn, Error as StorageError};
+use roadstead_storage::{Conn, Error as StorageError, Turn};
 
 use crate::authenticate::Auth;
 use crate::caller::Caller;
@@ -45,7 +45,7 @@ impl Auth {
         let now = self.clock.now();
         check(new, now)?;
         let generated = format!("{TOKEN_PREFIX}{}", secrets::generate()?);
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         principal::touch(&mut tx, owner, now).await?;
         if personal_token::count(&mut tx, owner).await? >= MOST_TOKENS {
             return Err(Error::Conflict("you have 100 tokens; revoke some first"));
@@ -78,7 +78,7 @@ impl Auth {
         id: PrincipalId,
     ) -> Result<()> {
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         let found = personal_token::find(&mut tx, owner, id).await?;
         let found = found.ok_or(Error::NotFound("token"))?;
         principal::remove(&mut tx, id, now).await?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use roadstead_model::Origin;
@@ -12,6 +12,7 @@ use roadstead_storage::tables::refresh_token::{self, RefreshToken};
 use crate::authenticate::Auth;
 use crate::caller::Caller;
 use crate::error::{Error, Result};
+use crate::randomness;
 
 /// How long a refresh token works.
 const LIFETIME: Duration = Duration::from_hours(30 * 24);
@@ -27,7 +28,7 @@ impl Auth {
             return Ok(None);
         };
         let mut secret = [0; 32];
-        rand::fill(&mut secret).map_err(|_| Error::Crypto("no randomness"))?;
+        randomness::fill(&mut secret)?;
         let token = BASE64.encode(secret);
         let now = self.clock.now();
         let new = RefreshToken {
@@ -66,8 +67,7 @@ impl Auth {
             caller = caller.through(via.filter(|via| via.works(now)).ok_or(Error::InvalidToken)?);
         }
         if let Some(secret) = found.secret {
-            self.require_secret(secret).await?;
-            caller.secret = Some(secret);
+            caller = caller.proven_by(&self.require_secret(secret).await?);
         }
         Ok(caller)
     }

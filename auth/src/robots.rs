@@ -7,7 +7,7 @@ use roadstead_storage::tables::project::Project;
 use roadstead_storage::tables::robot::{self, NewRobot, Robot};
 use roadstead_storage::tables::secret::{self, Secret};
 use roadstead_storage::tables::{audit, principal};
-use roadstead_storage::{Conn, Error as StorageError, Tx};
+use roadstead_storage::{Conn, Error as StorageError, Turn, Tx};
 
 use crate::authenticate::Auth;
 use crate::caller::Caller;
@@ -80,7 +80,7 @@ impl Auth {
             None => new.name.clone(),
         };
         let generated = secrets::generate()?;
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         // What changes the maker at the same time comes before this or after it.
         principal::share(&mut tx, by_id).await?;
         let maker = principal::find(&mut tx, by_id).await?.filter(|maker| maker.works(now));
@@ -126,7 +126,7 @@ impl Auth {
         permissions::check(&to.permissions, robot.project)?;
         let entries = permissions::joined(&to.permissions);
         let of_project = robot.project.is_some();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         principal::touch(&mut tx, robot.id, now).await?;
         let complete = permissions::completed(&entries, of_project);
         permissions::require_no_more_than(&mut tx, by, &complete).await?;
@@ -151,7 +151,7 @@ impl Auth {
     /// [`Error::NotFound`].
     pub async fn delete_robot(&self, by: &Caller, robot: &Robot) -> Result<()> {
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         if !principal::remove(&mut tx, robot.id, now).await? {
             return Err(Error::NotFound("robot"));
         }
@@ -178,7 +178,7 @@ impl Auth {
             None => secrets::verifier_of_chosen(chosen).await?,
         };
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         require_equal(&mut tx, by, robot).await?;
         secret::remove_all_of(&mut tx, robot.id).await?;
         secret::insert(&mut tx, robot.id, &verifier, None, now).await?;
@@ -195,7 +195,7 @@ impl Auth {
     pub async fn add_robot_secret(&self, by: &Caller, robot: &Robot) -> Result<(i64, String)> {
         let generated = secrets::generate()?;
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         require_equal(&mut tx, by, robot).await?;
         // Writing first makes two of these at once wait for each other.
         let id =
@@ -217,7 +217,7 @@ impl Auth {
     /// [`Error::NotFound`]; [`Error::Conflict`] for the last one.
     pub async fn remove_robot_secret(&self, by: &Caller, robot: &Robot, id: i64) -> Result<()> {
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         principal::touch(&mut tx, robot.id, now).await?;
         if !secret::remove(&mut tx, robot.id, id).await? {
             return Err(Error::NotFound("secret"));

@@ -1,11 +1,11 @@
 //! Secrets that the database holds are encrypted with a key that it does not hold.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::error::{Error, Result};
+use crate::randomness;
 
 /// The installation's secret, kept outside of the database: one key of 32 bytes, or, while one is
 /// exchanged for another, several. The first seals; all of them open.
@@ -16,7 +16,7 @@ impl SecretKey {
     /// A new random key.
     pub fn generate() -> Result<Self> {
         let mut key = [0; 32];
-        rand::fill(&mut key).map_err(|_| Error::Crypto("no randomness"))?;
+        randomness::fill(&mut key)?;
         Ok(Self(vec![key]))
     }
 

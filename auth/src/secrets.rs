@@ -3,12 +3,13 @@
 //! A generated secret has so much randomness that a plain hash keeps it; one that a person chose
 //! is kept like a password.
 
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::passwords;
+use crate::randomness;
 
 const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 /// What personal tokens begin with, so that scanners of source code find leaked ones.
@@ -22,7 +23,7 @@ pub(crate) fn generate() -> Result<String> {
         let mut secret = String::with_capacity(LENGTH);
         while secret.len() < LENGTH {
             let mut byte = [0];
-            rand::fill(&mut byte).map_err(|_| Error::Crypto("no randomness"))?;
+            randomness::fill(&mut byte)?;
             // Bytes beyond the last whole multiple are left out, so that none is favoured.
             let index = usize::from(byte[0]);
             if index < 256 - 256 % ALPHABET.len() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::{constant_time, digest, rand};
+use aws_lc_rs::{constant_time, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use http::HeaderMap;
@@ -17,6 +17,7 @@ use crate::caller::Caller;
 use crate::directory::BELIEVED;
 use crate::error::{Error, Result};
 use crate::oidc_login;
+use crate::randomness;
 
 /// Harbor's name of the cookie; where https allows it, with the prefix that binds it to the host.
 const COOKIE_NAME: &str = "sid";
@@ -33,8 +34,9 @@ pub struct Cookie(String);
 
 impl Cookie {
     /// The session's cookie of a request, if there is one.
-    pub(crate) fn of(headers: &HeaderMap, https: bool) -> Option<Self> {
-        cookie_value(headers, &cookie_name(COOKIE_NAME, https)).map(|value| Self(value.to_owned()))
+    pub fn of(headers: &HeaderMap, origin: &Origin) -> Option<Self> {
+        cookie_value(headers, &cookie_name(COOKIE_NAME, origin.https))
+            .map(|value| Self(value.to_owned()))
     }
 
     fn hash(&self) -> Vec<u8> {
@@ -90,16 +92,6 @@ pub(crate) fn forget_cookie(https: bool) -> String {
 }
 
 impl Auth {
-    /// Whether browsers reach the server by https.
-    pub fn https(&self) -> bool {
-        self.external_url.starts_with("https://")
-    }
-
-    /// The session's cookie of a request, if there is one.
-    pub fn cookie(&self, headers: &HeaderMap) -> Option<Cookie> {
-        Cookie::of(headers, self.https())
-    }
-
     /// Begins a session for somebody who has just logged in. The cookie is always a new one.
     pub(crate) async fn begin_session(
         &self,
@@ -109,7 +101,7 @@ impl Auth {
         id_token: Option<&str>,
     ) -> Result<Cookie> {
         let mut secret = [0; 32];
-        rand::fill(&mut secret).map_err(|_| Error::Crypto("no randomness"))?;
+        randomness::fill(&mut secret)?;
         let cookie = Cookie(BASE64.encode(secret));
         let hash = cookie.hash();
         let agent = headers.get(http::header::USER_AGENT).and_then(|agent| agent.to_str().ok());
@@ -120,7 +112,7 @@ impl Auth {
             hash,
             principal: principal.id,
             epoch: principal.epoch,
-            address: origin.address.clone(),
+            address: origin.address.to_string(),
             user_agent: agent.unwrap_or_default().chars().take(LONGEST_USER_AGENT).collect(),
             id_token: id_token.map(seal).transpose()?,
             created_at: now,
@@ -146,7 +138,7 @@ impl Auth {
         headers: &HeaderMap,
         origin: Origin,
     ) -> Result<Caller> {
-        let Some(found) = self.session_of(headers).await? else {
+        let Some(found) = self.session_of(headers, &origin).await? else {
             return Ok(Caller::anonymous(origin));
         };
         let Some(principal) = self.still_known(&found, &origin).await? else {
@@ -179,7 +171,7 @@ impl Auth {
         headers: &HeaderMap,
         origin: Origin,
     ) -> Result<Caller> {
-        let Some(found) = self.session_of(headers).await? else {
+        let Some(found) = self.session_of(headers, &origin).await? else {
             return Ok(Caller::anonymous(origin));
         };
         let principal = self.current_principal(found.principal, found.epoch).await?;
@@ -189,8 +181,8 @@ impl Auth {
         })
     }
 
-    async fn session_of(&self, headers: &HeaderMap) -> Result<Option<Session>> {
-        let Some(cookie) = self.cookie(headers) else {
+    async fn session_of(&self, headers: &HeaderMap, origin: &Origin) -> Result<Option<Session>> {
+        let Some(cookie) = Cookie::of(headers, origin) else {
             return Ok(None);
         };
         let now = self.clock.now();

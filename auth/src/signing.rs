@@ -13,7 +13,7 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 use roadstead_model::{Clock, Timestamp};
 use roadstead_storage::tables::audit::{self, Actor, Event};
 use roadstead_storage::tables::signing_key::{self, SealedKey};
-use roadstead_storage::{Db, Tx};
+use roadstead_storage::{Changes, Db, Turn, Tx};
 
 use crate::error::{Error, Result};
 use crate::sealing::SecretKey;
@@ -33,11 +33,14 @@ pub(crate) struct Keys {
     pub(crate) current: EncodingKey,
     pub(crate) trusted: HashMap<String, DecodingKey>,
     read_at: Instant,
+    /// Which changes were heard of before.
+    changes: u64,
 }
 
 /// The keys as they are in the database, at most a few seconds old.
 pub(crate) struct Keyring {
     db: Db,
+    changes: Changes,
     secret: SecretKey,
     keys: RwLock<Arc<Keys>>,
 }
@@ -46,7 +49,7 @@ impl Keyring {
     /// Loads the keys; makes the first one on a new database.
     pub(crate) async fn load(db: &Db, secret: &SecretKey, clock: &dyn Clock) -> Result<Self> {
         if signing_key::list(&mut db.read().await?, PURPOSE).await?.is_empty() {
-            let mut tx = db.begin().await?;
+            let mut tx = db.begin_turn(Turn::Authority).await?;
             // Another process may have been faster; its keys are as good.
             if signing_key::list(&mut tx, PURPOSE).await?.is_empty() {
                 add_key(&mut tx, secret, clock.now()).await?;
@@ -54,7 +57,7 @@ impl Keyring {
             tx.commit().await?;
         }
         let keys = RwLock::new(Arc::new(read(db, secret).await?));
-        Ok(Self { db: db.clone(), secret: secret.clone(), keys })
+        Ok(Self { db: db.clone(), changes: db.changes(), secret: secret.clone(), keys })
     }
 
     fn cached(&self) -> Arc<Keys> {
@@ -69,8 +72,10 @@ impl Keyring {
 
     /// The keys, to sign with.
     pub(crate) async fn current(&self) -> Result<Arc<Keys>> {
+        self.db.expect_none_held();
         let cached = self.cached();
-        if cached.read_at.elapsed() < FRESH { Ok(cached) } else { self.reload().await }
+        let fresh = cached.read_at.elapsed() < FRESH && cached.changes == self.changes.count();
+        if fresh { Ok(cached) } else { self.reload().await }
     }
 
     /// The keys, to verify a token that names the key `id`.
@@ -85,7 +90,7 @@ impl Keyring {
 }
 
 async fn read(db: &Db, secret: &SecretKey) -> Result<Keys> {
-    let read_at = Instant::now();
+    let (read_at, changes) = (Instant::now(), db.changes().count());
     let mut trusted = HashMap::new();
     let mut current = None;
     for key in signing_key::list(&mut db.read().await?, PURPOSE).await? {
@@ -99,7 +104,7 @@ async fn read(db: &Db, secret: &SecretKey) -> Result<Keys> {
         current.get_or_insert((key.id, EncodingKey::from_ed_der(&private)));
     }
     let (current_id, current) = current.ok_or(Error::Crypto("no signing key"))?;
-    Ok(Keys { current_id, current, trusted, read_at })
+    Ok(Keys { current_id, current, trusted, read_at, changes })
 }
 
 /// What binds a sealed key to its row.
@@ -125,7 +130,7 @@ async fn add_key(tx: &mut Tx, secret: &SecretKey, now: Timestamp) -> Result<Stri
 /// [`Error::WrongSecretKey`] when `secret` does not open the keys that are there.
 pub async fn rotate(db: &Db, secret: &SecretKey, clock: &dyn Clock) -> Result<(String, usize)> {
     let now = clock.now();
-    let mut tx = db.begin().await?;
+    let mut tx = db.begin_turn(Turn::Authority).await?;
     let before = signing_key::list(&mut tx, PURPOSE).await?;
     for key in &before {
         secret.open(&key.sealed, &context(&key.id))?;
@@ -139,6 +144,7 @@ pub async fn rotate(db: &Db, secret: &SecretKey, clock: &dyn Clock) -> Result<(S
         }
     }
     record(&mut tx, "signing keys rotated", now).await?;
+    tx.announce().await?;
     tx.commit().await?;
     Ok((id, removed))
 }

@@ -4,6 +4,8 @@
 //! principal, project and repository. Rights are looked up again with every request, so a token
 //! can only narrow them.
 
+use std::sync::Arc;
+
 use jsonwebtoken::{Algorithm, Header, Validation};
 use roadstead_model::{Action, PrincipalId, ProjectId, RepositoryId, RepositoryName, Timestamp};
 use roadstead_storage::tables::principal::Principal;
@@ -67,7 +69,7 @@ pub(crate) struct Claims {
 
 impl Claims {
     pub(crate) fn new(caller: &Caller, access: Vec<Access>, now: Timestamp) -> Self {
-        let epoch = |principal: &Option<Principal>| principal.as_ref().map_or(0, |p| p.epoch);
+        let epoch = |principal: &Option<Arc<Principal>>| principal.as_ref().map_or(0, |p| p.epoch);
         Self {
             iss: ISSUER.to_owned(),
             sub: caller.name().to_owned(),
@@ -103,6 +105,11 @@ impl Claims {
             })
             .flat_map(|access| access.actions.iter().filter_map(|name| Action::named(name)))
             .collect()
+    }
+
+    /// When the token stops working.
+    pub(crate) fn ends(&self) -> Timestamp {
+        Timestamp::from_seconds(self.exp)
     }
 
     /// The repositories that the token names.

@@ -2,26 +2,22 @@
 
 use std::time::Duration;
 
-use roadstead_model::{Origin, PURGE_AUDIT_LOG, PurgeParameters, Repetition, Timestamp};
+use roadstead_model::{ARTIFACT_EVENTS, OTHER_EVENTS, PURGE_AUDIT_LOG, PurgeParameters, Timestamp};
 use roadstead_storage::Result;
+use roadstead_storage::tables::audit::EVENT_TYPES;
 use roadstead_storage::tables::audit::purge::{self, Position, Selection};
-use roadstead_storage::tables::audit::{self, Actor, Event};
 use roadstead_storage::tables::execution::{self, Execution, Status};
-use roadstead_storage::tables::schedule;
 use tokio_util::sync::CancellationToken;
 
 use crate::Worker;
+use crate::executions::{POLL, Work, micros};
 
-/// How often schedules and requests are looked for.
-const POLL: Duration = Duration::from_secs(1);
+/// What runs here; as in Harbor, 10 executions are remembered.
+const WORK: Work = Work { job: PURGE_AUDIT_LOG, event: "purge", kept: 10 };
 /// How many events one transaction deletes.
 const BATCH: i64 = 1000;
 /// After how many batches the log gets a line.
 const BATCHES_PER_LINE: i64 = 100;
-/// A worker that was silent for so long is gone.
-const LOST_AFTER: Duration = Duration::from_mins(5);
-/// How many executions are remembered, as in Harbor.
-const KEPT: i64 = 10;
 
 /// How deleting came to its end, with the number of events that went.
 enum End {
@@ -43,71 +39,14 @@ impl Worker {
     }
 
     pub(crate) async fn purge_what_is_asked_for(&self, stop: &CancellationToken) -> Result<()> {
-        self.give_up_lost_purges().await?;
-        self.fire_schedule().await?;
+        self.give_up_lost(&WORK).await?;
+        self.fire_schedules(&WORK).await?;
         while !stop.is_cancelled()
-            && let Some(execution) = self.take_purge().await?
+            && let Some(execution) = self.take(&WORK).await?
         {
             self.run_purge(&execution, stop).await?;
         }
         Ok(())
-    }
-
-    async fn give_up_lost_purges(&self) -> Result<()> {
-        let now = self.clock.now();
-        let silent = Timestamp(now.0.saturating_sub(micros(LOST_AFTER)));
-        if execution::has_silent(&mut self.db.read().await?, PURGE_AUDIT_LOG, silent).await? {
-            let mut tx = self.db.begin().await?;
-            execution::give_up(&mut tx, PURGE_AUDIT_LOG, silent, now).await?;
-            tx.commit().await?;
-        }
-        Ok(())
-    }
-
-    /// Asks for an execution when the schedule is due, once on all replicas; however many moments
-    /// have passed, for example while nothing ran.
-    async fn fire_schedule(&self) -> Result<()> {
-        let now = self.clock.now();
-        let mut conn = self.db.read().await?;
-        let Some(found) = schedule::find(&mut conn, PURGE_AUDIT_LOG).await? else {
-            return Ok(());
-        };
-        let Some(due) = found.next_at.filter(|next| *next <= now) else {
-            return Ok(());
-        };
-        let waiting = execution::first_pending(&mut conn, PURGE_AUDIT_LOG).await?;
-        drop(conn);
-        let repetition = Repetition::parse(&found.cron).ok();
-        let next = repetition.and_then(|repetition| repetition.next(now));
-        let mut tx = self.db.begin().await?;
-        if !schedule::advance(&mut tx, PURGE_AUDIT_LOG, due, next).await? {
-            return Ok(());
-        }
-        if waiting.is_none() {
-            let parameters = &found.parameters;
-            execution::insert(&mut tx, PURGE_AUDIT_LOG, "SCHEDULE", parameters, now).await?;
-        }
-        tx.commit().await
-    }
-
-    /// The next execution, if this worker got it. That it runs is an event, which is written
-    /// before the first row goes.
-    async fn take_purge(&self) -> Result<Option<Execution>> {
-        let waiting = execution::first_pending(&mut self.db.read().await?, PURGE_AUDIT_LOG).await?;
-        let Some(found) = waiting else {
-            return Ok(None);
-        };
-        let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
-        if !execution::begin(&mut tx, found.id, now).await? {
-            return Ok(None);
-        }
-        let (name, origin) = (format!("execution {}", found.id), Origin::default());
-        let actor = Actor { principal: None, name: "system", origin: &origin };
-        let event = Event::of("purge", &name, "run").described(&found.parameters);
-        audit::record(&mut tx, actor, event, now).await?;
-        tx.commit().await?;
-        Ok(Some(found))
     }
 
     async fn run_purge(&self, execution: &Execution, stop: &CancellationToken) -> Result<()> {
@@ -115,6 +54,7 @@ impl Worker {
             serde_json::from_str(&execution.parameters).ok();
         let (status, purged, line) = match &parameters {
             None => (Status::Error, None, "the parameters cannot be read".to_owned()),
+            Some(_) if !self.note_beginning_of_purge(execution.id).await? => return Ok(()),
             Some(parameters) => match self.purge(execution, parameters, stop).await {
                 Ok(End::Elsewhere) => return Ok(()),
                 Ok(End::Done(n)) => (Status::Success, Some(n), summary(parameters, n)),
@@ -134,11 +74,16 @@ impl Worker {
         }
         let kept = parameters.and_then(|parameters| serde_json::to_string(&parameters).ok());
         let kept = kept.as_deref().unwrap_or(&execution.parameters);
-        let now = self.clock.now();
+        self.finish(&WORK, execution, status, kept, &line).await
+    }
+
+    /// The first line of the log, in Harbor's words; false when somebody has ended the execution.
+    async fn note_beginning_of_purge(&self, id: i64) -> Result<bool> {
         let mut tx = self.db.begin().await?;
-        execution::finish(&mut tx, execution.id, status, kept, &line, now).await?;
-        execution::trim(&mut tx, PURGE_AUDIT_LOG, KEPT).await?;
-        tx.commit().await
+        let line = "Purge audit job start";
+        let goes_on = execution::progress(&mut tx, id, line, self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(goes_on)
     }
 
     async fn purge(
@@ -149,7 +94,7 @@ impl Worker {
     ) -> Result<End> {
         let kept = Duration::from_hours(parameters.audit_retention_hour.max(1).unsigned_abs());
         let selection = Selection {
-            types: parameters.event_types().map(str::to_owned).collect(),
+            types: types(parameters),
             before: Timestamp(self.clock.now().0.saturating_sub(micros(kept))),
         };
         if parameters.dry_run {
@@ -169,7 +114,7 @@ impl Worker {
             }
             batches += 1;
             let line = if batches % BATCHES_PER_LINE == 0 {
-                format!("{purged} events deleted so far")
+                format!("{purged} rows of audit logs deleted so far")
             } else {
                 String::new()
             };
@@ -188,11 +133,16 @@ impl Worker {
 fn summary(parameters: &PurgeParameters, events: i64) -> String {
     let hours = parameters.audit_retention_hour;
     let done = if parameters.dry_run { "would be deleted (dry run)" } else { "deleted" };
-    format!("{events} events older than {hours} hours {done}")
+    format!("{events} rows of audit logs older than {hours} hours {done}")
 }
 
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+/// The types of events that go.
+fn types(parameters: &PurgeParameters) -> Vec<String> {
+    let asked: Vec<&str> = parameters.event_types().collect();
+    let is_asked = |name: &&&str| {
+        asked.contains(name) || asked.contains(&OTHER_EVENTS) && !ARTIFACT_EVENTS.contains(name)
+    };
+    EVENT_TYPES.iter().filter(is_asked).map(|name| (*name).to_owned()).collect()
 }
 
 #[cfg(test)]

@@ -87,7 +87,6 @@ CREATE TABLE role_binding (
 );
 CREATE UNIQUE INDEX role_binding_once ON role_binding (principal_id, project_id, pattern)
     WHERE scope = 'project';
-CREATE INDEX role_binding_by_principal ON role_binding (principal_id);
 CREATE INDEX role_binding_by_project ON role_binding (project_id);
 CREATE INDEX role_binding_by_role ON role_binding (role_id);
 INSERT INTO role_binding

@@ -15,6 +15,11 @@ impl Timestamp {
         Self(self.0.saturating_add(micros))
     }
 
+    /// The moment so many whole seconds after 1970 began, as tokens carry them.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000))
+    }
+
     /// Whole seconds since 1970, as tokens carry them.
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)

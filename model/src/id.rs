@@ -78,6 +78,12 @@ impl ObjectKey {
         Self(format!("b/{:02x}/{id}", id.as_bytes()[15]))
     }
 
+    /// The key with this name; None when it is the name of none.
+    pub fn named(name: &str) -> Option<Self> {
+        let id = Uuid::try_parse(name).ok()?;
+        format!("b/{:02x}/{name}", id.as_bytes()[15]).parse().ok()
+    }
+
     /// The whole key.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -120,6 +126,7 @@ mod tests {
     fn object_keys_come_back_from_text_and_nothing_else_does() {
         let key = ObjectKey::fresh();
         assert_eq!(key.as_str().parse::<ObjectKey>(), Ok(key.clone()));
+        assert_eq!(ObjectKey::named(key.name()), Some(key.clone()));
         for text in ["", "b/../x", "b/00/../../etc/passwd", &key.as_str()[1..], "b/zz/x"] {
             assert_eq!(text.parse::<ObjectKey>(), Err(ObjectKeyError), "{text}");
         }

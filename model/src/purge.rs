@@ -20,6 +20,11 @@ pub struct PurgeParameters {
     pub purged: Option<i64>,
 }
 
+/// Harbor's word for every type of event but those of [`ARTIFACT_EVENTS`].
+pub const OTHER_EVENTS: &str = "other";
+/// The types that Harbor's people choose one by one.
+pub const ARTIFACT_EVENTS: &[&str] = &["create_artifact", "delete_artifact", "pull_artifact"];
+
 impl PurgeParameters {
     /// The types of events that go.
     pub fn event_types(&self) -> impl Iterator<Item = &str> {

@@ -56,7 +56,7 @@ impl fmt::Display for Tag {
 }
 
 /// How a client names a manifest.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reference {
     /// By tag.
     Tag(Tag),

@@ -7,6 +7,7 @@ use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::usage::Warning;
 
 use crate::error::Result;
+use crate::events;
 
 /// What was changed in the grant's repository.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +46,7 @@ pub(crate) async fn warn_of_quota(
     let project = grant.name().project();
     tracing::warn!(project, used, quota, "a project came near its storage quota");
     let text = format!("{used} of {quota} bytes are used");
+    events::quota_nearly_full(tx, grant, &text, now).await?;
     let event = Event::of("quota", project, "warn").in_project(grant.project()).described(&text);
     Ok(audit::record(tx, grant.caller().actor(), event, now).await?)
 }

@@ -67,6 +67,9 @@ pub enum Error {
     /// The tag does not name what the client expected.
     #[error("the tag {0} does not name what If-Match or If-None-Match expects")]
     Precondition(Tag),
+    /// There is a tag of this name.
+    #[error("the tag {0} is there already")]
+    TagTaken(Tag),
     /// The tag is immutable.
     #[error("the tag {0} is configured as immutable, cannot be updated")]
     Immutable(Tag),
@@ -94,6 +97,9 @@ pub enum Error {
     /// The client sent nothing for too long in the middle of a body.
     #[error("the request body did not go on in time")]
     BodyStalled,
+    /// Writing failed several times just now.
+    #[error("the store of blobs takes no writes at the moment: {0}")]
+    WritesPaused(String),
     /// Storage failed.
     #[error(transparent)]
     Storage(#[from] roadstead_storage::Error),

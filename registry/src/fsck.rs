@@ -1,178 +1,124 @@
-//! Proving that rows and bytes agree, while the server runs or not.
+//! Proving that rows and bytes agree, while the server runs or not; and mending what can be mended
+//! without losing anything.
 //!
-//! First the rows among themselves, then every blob's object, then every file's row. Keys are in
-//! a row before a byte is written, so a file without one is a true orphan, however young.
+//! First the rows among themselves, then every blob's object, then every object's row. Keys are in
+//! a row before a byte is written, so an object without one is a true orphan, however young. What
+//! was read in two steps is looked at once more before it is reported.
 
-use roadstead_model::{BlobId, Digest, ManifestId};
-use roadstead_storage::blobs::Found;
-use roadstead_storage::tables::blob::{self, Blob};
-use roadstead_storage::tables::{held, link, manifest};
-use roadstead_storage::{Blobs, ContentHash, Db, Error as StorageError};
-use serde::Serialize;
+mod manifests;
+mod objects;
+mod orphans;
+mod pace;
+mod progress;
+mod rebuild;
+mod repair;
+mod report;
+mod rows;
+mod scrub;
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+use roadstead_model::{BlobId, Clock};
+use roadstead_storage::{Blobs, Db};
 
 use crate::error::Result;
-use crate::manifest::Manifest;
+use pace::Pace;
 
-/// How many rows are read at once; manifests come with their bytes.
-const BATCH: i64 = 200;
-const MANIFEST_BATCH: i64 = 8;
+pub use progress::{Progress, Stage};
+pub use rebuild::{Rebuilt, rebuild};
+pub use report::{Fault, Kind, Report};
+pub use scrub::{Scrub, Scrubbed};
 
-/// What was looked at, and what is wrong.
-#[derive(Debug, Default, Serialize)]
-pub struct Report {
-    /// Manifests whose bytes and references were compared with their rows.
-    pub manifests: u64,
-    /// Blobs whose objects were looked at.
-    pub blobs: u64,
-    /// Bytes that were hashed; 0 unless it was a deep check.
-    pub hashed_bytes: u64,
-    /// Files that were looked up.
-    pub files: u64,
-    /// One line for each fault.
-    pub faults: Vec<String>,
+/// How long an orphan stays in quarantine before its bytes are given up.
+pub const QUARANTINE: Duration = Duration::from_hours(7 * 24);
+
+/// One of several shares that blobs are divided into: those whose id leaves this remainder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subset {
+    share: i64,
+    of: i64,
 }
 
-impl Report {
-    fn fault(&mut self, line: impl Into<String>) {
-        self.faults.push(line.into());
-    }
-}
+impl std::str::FromStr for Subset {
+    type Err = &'static str;
 
-/// Checks everything; with `deep`, every blob is read and hashed.
-///
-/// # Errors
-/// When the check itself cannot go on. Faults are no errors: they are in the report.
-pub async fn check(db: &Db, blobs: &Blobs, deep: bool) -> Result<Report> {
-    let mut report = Report::default();
-    rows(db, &mut report).await?;
-    manifests(db, &mut report).await?;
-    objects(db, blobs, deep, &mut report).await?;
-    files(db, blobs, &mut report).await?;
-    Ok(report)
-}
-
-async fn rows(db: &Db, report: &mut Report) -> Result<()> {
-    let mut conn = db.snapshot().await?;
-    for fault in conn.integrity_faults().await? {
-        report.fault(format!("database: {fault}"));
-    }
-    for key in blob::keys_owned_twice(&mut conn).await? {
-        report.fault(format!("key {key}: more than one row has it"));
-    }
-    for (project, counted, real) in link::miscounted(&mut conn).await? {
-        report.fault(format!("project {project}: {counted} bytes counted, {real} held"));
-    }
-    Ok(())
-}
-
-async fn manifests(db: &Db, report: &mut Report) -> Result<()> {
-    let mut after = ManifestId(0);
-    loop {
-        let mut conn = db.snapshot().await?;
-        let claims = manifest::walk(&mut conn, after, MANIFEST_BATCH).await?;
-        let Some(last) = claims.last() else {
-            return Ok(());
-        };
-        after = last.id;
-        for claim in claims {
-            report.manifests += 1;
-            let name = format!("{}@{}", claim.repository, claim.digest);
-            let digest: Option<Digest> = claim.digest.parse().ok();
-            let computed = digest.map(|d| Digest::of(d.algorithm(), &claim.bytes));
-            if computed.as_ref().map(Digest::as_str) != Some(&claim.digest) {
-                report.fault(format!("manifest {name}: its bytes have another digest"));
-                continue;
-            }
-            let read = match Manifest::parse(&claim.media_type, &claim.bytes, usize::MAX - 1) {
-                Ok(read) => read,
-                Err(error) => {
-                    report.fault(format!("manifest {name}: {error}"));
-                    continue;
-                }
-            };
-            let mut named: Vec<String> =
-                read.names.iter().map(|named| named.digest.to_string()).collect();
-            named.sort();
-            named.dedup();
-            let mut rows = held::held_digests(&mut conn, claim.id).await?;
-            rows.sort();
-            rows.dedup();
-            if named != rows {
-                report.fault(format!("manifest {name}: its rows do not hold what it names"));
-            }
-            if read.subject.map(String::from) != claim.subject {
-                report.fault(format!("manifest {name}: its row has another subject"));
-            }
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WRONG: &str = "must be <n>/<t>, as 3/30, with n from 1 to t";
+        let (share, of) = text.split_once('/').ok_or(WRONG)?;
+        match (share.parse::<i64>(), of.parse::<i64>()) {
+            (Ok(share), Ok(of)) if share >= 1 && share <= of => Ok(Self { share, of }),
+            _ => Err(WRONG),
         }
     }
 }
 
-async fn objects(db: &Db, blobs: &Blobs, deep: bool, report: &mut Report) -> Result<()> {
-    let mut after = BlobId(0);
-    loop {
-        let rows = blob::walk(&mut db.read().await?, after, BATCH).await?;
-        let Some(last) = rows.last() else {
-            return Ok(());
-        };
-        after = last.id;
-        for row in rows {
-            report.blobs += 1;
-            let Some(fault) = object_fault(blobs, &row, deep, report).await? else {
-                continue;
-            };
-            // A push may have healed it, or collection taken it, since the row was read.
-            let again = blob::find(&mut db.read().await?, &row.digest).await?;
-            if again.is_some_and(|again| again.key == row.key) {
-                report.fault(format!("blob {}: {fault}", row.digest));
-            }
-        }
+impl Subset {
+    fn has(self, id: BlobId) -> bool {
+        id.0 % self.of == self.share % self.of
     }
 }
 
-async fn object_fault(
-    blobs: &Blobs,
-    row: &Blob,
-    deep: bool,
-    report: &mut Report,
-) -> Result<Option<String>> {
-    match blobs.size(&row.key).await? {
-        None => return Ok(Some(format!("object {} is missing", row.key))),
-        Some(size) if size != row.size => {
-            return Ok(Some(format!(
-                "object {} has {size} bytes, its row says {}",
-                row.key, row.size
-            )));
-        }
-        Some(_) if !deep => return Ok(None),
-        Some(_) => {}
-    }
-    let hash = ContentHash::new(row.digest.algorithm());
-    match blobs.hash(&row.key, row.size, hash).await {
-        Ok(hash) => {
-            report.hashed_bytes += row.size;
-            let found = hash.finish();
-            Ok((found != row.digest).then(|| format!("object {} hashes to {found}", row.key)))
-        }
-        Err(StorageError::Io { what, source }) => Ok(Some(format!("{what}: {source}"))),
-        Err(error) => Err(error.into()),
-    }
+/// What to check, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Read and hash blobs, too.
+    pub deep: bool,
+    /// Hash only these; None is all.
+    pub subset: Option<Subset>,
+    /// How many bytes to read in a second at most.
+    pub rate: Option<NonZeroU64>,
+    /// Begin behind this blob, as a check that was interrupted says; what comes before the blobs
+    /// is left out then.
+    pub after: Option<BlobId>,
+    /// Mend what can be mended without losing anything.
+    pub repair: bool,
+    /// How long bytes stay after nothing needs them.
+    pub grace: Duration,
 }
 
-async fn files(db: &Db, blobs: &Blobs, report: &mut Report) -> Result<()> {
-    for found in blobs.walk().await? {
-        report.files += 1;
-        let key = match found {
-            Found::Object(key) => key,
-            Found::Stranger(path) => {
-                report.fault(format!("file {}: does not belong here", path.display()));
-                continue;
-            }
-        };
-        let owners = blob::owners_of_key(&mut db.read().await?, &key).await?;
-        // Deleted since the directory was listed, it is no orphan.
-        if owners.is_empty() && blobs.size(&key).await?.is_some() {
-            report.fault(format!("object {key}: no row knows it"));
-        }
+/// A check of a database and a store.
+pub struct Check {
+    db: Db,
+    blobs: Blobs,
+    clock: Arc<dyn Clock>,
+    options: Options,
+    pace: Pace,
+    progress: Arc<Progress>,
+}
+
+impl Check {
+    /// Prepares a check.
+    pub fn new(db: Db, blobs: Blobs, clock: Arc<dyn Clock>, options: Options) -> Self {
+        let pace = Pace::new(options.rate);
+        Self { db, blobs, clock, options, pace, progress: Arc::default() }
     }
-    Ok(())
+
+    /// How far it is; shows while it runs, and stops it.
+    pub fn progress(&self) -> Arc<Progress> {
+        self.progress.clone()
+    }
+
+    /// Checks everything that was asked for.
+    ///
+    /// # Errors
+    /// When the check itself cannot go on. Faults are no errors: they are in the report.
+    pub async fn run(&self) -> Result<Report> {
+        let mut report = Report::default();
+        if self.options.after.is_none() {
+            self.progress.enter(Stage::Rows, 0);
+            self.check_rows(&mut report).await?;
+            self.progress.enter(Stage::Manifests, 0);
+            self.check_manifests(&mut report).await?;
+        }
+        self.check_objects(&mut report).await?;
+        if report.stopped_after.is_none() {
+            self.check_orphans(&mut report).await?;
+        }
+        if self.options.repair && report.stopped_after.is_none() && !self.progress.is_stopped() {
+            self.adopt_tombstones(&mut report).await?;
+        }
+        Ok(report)
+    }
 }

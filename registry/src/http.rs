@@ -15,16 +15,15 @@ mod lists;
 mod manifests;
 mod query;
 mod range;
+mod redirect;
 mod refusals;
 mod uploads;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::any;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -32,6 +31,7 @@ use roadstead_auth::{Auth, Grant, Refusal};
 use roadstead_model::Origin;
 
 use crate::Registry;
+pub use blob_body::Untouched;
 use endpoint::{Endpoint, Operation};
 use failure::Failure;
 use guard::Site;
@@ -41,33 +41,40 @@ use refusals::Attempt;
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 /// The registry as the protocol sees it.
-#[derive(Clone)]
 struct Wire {
     registry: Registry,
     auth: Auth,
-    /// Whether clients reach us by https.
-    https: bool,
 }
 
-/// The routes of the protocol. `Origin` is expected among the request's extensions; `https` is
-/// how clients reach the server, which a proxy in front may have changed.
-pub fn routes(registry: Registry, auth: Auth, https: bool) -> Router {
-    let wire = Arc::new(Wire { registry, auth, https });
-    Router::new()
-        .route("/v2", any(handle))
-        .route("/v2/", any(handle))
-        .route("/v2/{*rest}", any(handle))
-        .with_state(wire)
+/// What answers the protocol's requests; clones share it.
+#[derive(Clone)]
+pub struct Protocol(Arc<Wire>);
+
+impl Protocol {
+    /// The protocol over a registry.
+    pub fn new(registry: Registry, auth: Auth) -> Self {
+        Self(Arc::new(Wire { registry, auth }))
+    }
+
+    /// Whether a path is the protocol's.
+    pub fn has(path: &str) -> bool {
+        path.strip_prefix("/v2").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Answers a request whose path is the protocol's. An [`Origin`] is expected among its
+    /// extensions.
+    pub async fn answer(&self, request: Request) -> Response {
+        handle(&self.0, request).await
+    }
 }
 
-async fn handle(State(wire): State<Arc<Wire>>, request: Request) -> Response {
+async fn handle(wire: &Wire, request: Request) -> Response {
     // Apart, because a body cannot be shared between threads while something waits.
     let (parts, body) = request.into_parts();
     let body = body::lingering(body, &parts.headers, wire.registry.limits().body_idle);
-    let site = Site::of(&parts, wire.https);
-    let mut response = match wire.answer(&parts, body).await {
+    let mut response = match Box::pin(wire.answer(&parts, body)).await {
         Ok(response) => response,
-        Err(failure) => failure.into_response_at(site.as_ref()),
+        Err(failure) => failure.into_response_at(Site::of(&parts).as_ref()),
     };
     let headers = response.headers_mut();
     headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
@@ -83,6 +90,15 @@ impl Wire {
         }
         let operation = endpoint.operation(&request.method)?;
         let origin = request.extensions.get::<Origin>().cloned().unwrap_or_default();
+        let asked = match operation.permission() {
+            Some((name, action)) => {
+                match self.auth.recall(&request.headers, &origin, name, action) {
+                    Ok(grant) => return self.perform(operation, grant, request, body).await,
+                    Err(asked) => Some(asked),
+                }
+            }
+            None => None,
+        };
         let caller = self.auth.registry_caller(&request.headers, origin).await;
         // A client that wants to mount is told of both repositories at once.
         let source = uploads::mount_source(&operation, request);
@@ -96,10 +112,10 @@ impl Wire {
         let grant = caller.require(&mut conn, name, action).await.map_err(crate::Error::from)?;
         // Given back before the work begins: no request holds one while it waits for another.
         drop(conn);
-        let attempt = Attempt::of(&operation, &request.method);
         let grant = match grant {
             Ok(grant) => grant,
             Err(refusal) => {
+                let attempt = Attempt::of(&operation, &request.method);
                 if let (Refusal::Denied, Some(attempt)) = (refusal, &attempt) {
                     attempt.note(self, &caller, "forbidden").await?;
                 }
@@ -107,15 +123,30 @@ impl Wire {
                 return Err(refused.naming_source(source.as_ref()));
             }
         };
-        let Some(attempt) = attempt else {
-            return self.run(operation, grant, request, body).await;
+        if let Some(asked) = asked {
+            self.auth.remember(&asked, &grant);
+        }
+        self.perform(operation, grant, request, body).await
+    }
+
+    /// Does what was granted, and notes what a rule forbids.
+    async fn perform(
+        &self,
+        operation: Operation,
+        grant: Grant,
+        request: &Parts,
+        body: Body,
+    ) -> Result<Response, Failure> {
+        let Some(attempt) = Attempt::of(&operation, &request.method) else {
+            return Box::pin(self.run(operation, grant, request, body)).await;
         };
         self.require_writable().await?;
-        let answered = self.run(operation, grant, request, body).await;
+        let caller = grant.caller().clone();
+        let answered = Box::pin(self.run(operation, grant, request, body)).await;
         if let Err(failure) = &answered
             && let Some(why) = failure.rule_that_forbids()
         {
-            attempt.note(self, &caller, why).await?;
+            attempt.note_forbidden(self, &caller, why, failure.is_over_quota()).await?;
         }
         answered
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 /// Bounds and durations of the registry.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -29,6 +31,10 @@ pub struct Limits {
     pub lease: Duration,
     /// How long bytes stay after their row is gone, for those who are reading them.
     pub grace: Duration,
+    /// How long what is deleted can be brought back, unless its project says otherwise.
+    pub undelete: Duration,
+    /// Whether and how clients are sent to the object store to read blobs.
+    pub redirect: Option<Redirect>,
     /// How old the last verification of a blob may be when it is served without hashing it.
     pub verify_after: Duration,
     /// The most entries of a page of tags, for clients that ask for a page.
@@ -37,6 +43,16 @@ pub struct Limits {
     pub catalog_page: usize,
     /// The most bytes of a page of referrers; clients read no more than 4 MiB.
     pub referrers_page_bytes: usize,
+}
+
+/// Sending clients to the object store.
+#[derive(Clone, Debug)]
+pub struct Redirect {
+    /// How long the address works that they get. Shorter than the grace, so that it never outlives
+    /// the object.
+    pub lifetime: Duration,
+    /// Clients that cannot reach the store, by the address that they come from.
+    pub except: Vec<IpNet>,
 }
 
 const DAY: Duration = Duration::from_hours(24);
@@ -56,6 +72,8 @@ impl Default for Limits {
             body_idle: Duration::from_mins(1),
             lease: DAY,
             grace: DAY,
+            undelete: 7 * DAY,
+            redirect: None,
             verify_after: DAY,
             tags_page: 10_000,
             catalog_page: 1000,

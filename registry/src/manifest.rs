@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use roadstead_model::Digest;
+use roadstead_model::{Digest, Tag};
+use roadstead_storage::tables::manifest::Facts;
 use serde::Deserialize;
+
+use crate::artifact::kind::{Said, signed_by_tag};
 
 mod strict;
 
@@ -57,9 +60,20 @@ pub(crate) struct Manifest {
     pub(crate) subject: Option<Digest>,
     /// As lists of referrers show it.
     pub(crate) artifact_type: Option<String>,
-    /// As JSON; only beside a subject.
+    /// As JSON; very long ones only beside a subject, where lists of referrers need them.
     pub(crate) annotations: Option<String>,
+    /// Harbor's word for what it is.
+    pub(crate) kind: String,
+    /// Harbor's word for what it is to its subject, or to what the tag that cosign gave it names.
+    pub(crate) accessory_type: &'static str,
+    /// Whether cosign made it as the signature of what its tag names.
+    pub(crate) is_cosign_signature: bool,
+    /// What it is shown as, if that is not its own media type.
+    pub(crate) config_media_type: Option<String>,
 }
+
+/// How many bytes of annotations are kept where no list of referrers needs them.
+const MOST_ANNOTATIONS: usize = 65_536;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -116,11 +130,17 @@ impl Manifest {
         }
         let names = described.into_iter().map(Descriptor::named).collect::<Result<_, _>>()?;
         let subject = document.subject.as_ref().map(Descriptor::named).transpose()?;
-        let annotations = match (&subject, &document.annotations) {
-            (Some(_), Some(annotations)) => serde_json::to_string(annotations).ok(),
-            _ => None,
-        };
+        let annotations = document.annotations.as_ref();
+        let annotations = annotations.and_then(|some| serde_json::to_string(some).ok());
+        let annotations =
+            annotations.filter(|text| subject.is_some() || text.len() <= MOST_ANNOTATIONS);
+        let layers = document.layer_types();
+        let said = document.said(is_index, &layers);
         Ok(Self {
+            kind: said.kind(),
+            accessory_type: said.accessory_type(),
+            is_cosign_signature: said.is_cosign_signature(),
+            config_media_type: said.shown_config().map(str::to_owned),
             artifact_type: document.artifact_type(is_index),
             media_type,
             is_index,
@@ -131,7 +151,45 @@ impl Manifest {
     }
 }
 
+impl Manifest {
+    /// The digest that it signs, if one of its tags is what cosign calls a signature.
+    pub(crate) fn signs(&self, tags: &[Tag]) -> Option<String> {
+        let signs = self.is_cosign_signature && self.subject.is_none();
+        tags.iter().filter(|_| signs).find_map(|tag| signed_by_tag(tag.as_str()))
+    }
+
+    /// What its row says of it as an artifact, but for its size.
+    pub(crate) fn facts<'a>(&'a self, signed: Option<&'a str>) -> Facts<'a> {
+        let accessory_of = self.subject.as_ref().map(Digest::as_str).or(signed);
+        let signed = signed.map(|_| "signature.cosign");
+        let accessory_type = self.subject.as_ref().map(|_| self.accessory_type).or(signed);
+        Facts {
+            kind: &self.kind,
+            config_media_type: self.config_media_type.as_deref(),
+            total_size: 0,
+            accessory_of,
+            accessory_type,
+        }
+    }
+}
+
 impl Document {
+    fn layer_types(&self) -> Vec<&str> {
+        let layers = self.layers.iter().flatten();
+        layers.map(|layer| layer.media_type.as_deref().unwrap_or_default()).collect()
+    }
+
+    fn said<'a>(&'a self, is_index: bool, layers: &'a [&'a str]) -> Said<'a> {
+        let config = self.config.as_ref().and_then(|config| config.media_type.as_deref());
+        Said {
+            is_index,
+            artifact_type: self.artifact_type.as_deref().filter(|own| !own.is_empty()),
+            config: config.filter(|_| !is_index),
+            layers,
+            annotations: self.annotations.as_ref(),
+        }
+    }
+
     /// What the body says it is, and the header, which must not contradict.
     fn media_type(&self, content_type: &str) -> Result<String, Invalid> {
         let header = content_type.split(';').next().unwrap_or_default().trim();

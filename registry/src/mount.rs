@@ -1,11 +1,12 @@
 //! Mounting: linking a blob of another repository instead of sending it again.
 
 use roadstead_auth::{Caller, Grant, Refusal};
-use roadstead_model::{Action, Digest, RepositoryId, RepositoryName};
+use roadstead_model::{Action, BlobId, Digest, RepositoryId, RepositoryName};
 use roadstead_storage::tables::blob::{self, State};
-use roadstead_storage::tables::link;
+use roadstead_storage::tables::{link, project};
 
 use crate::Registry;
+use crate::attempts::Attempts;
 use crate::audit::{self, Change};
 use crate::error::Result;
 use crate::upload::repository_of;
@@ -72,7 +73,7 @@ impl Registry {
         Ok(link::source(&mut conn, digest, caller.viewer()).await?)
     }
 
-    async fn link_from(
+    pub(crate) async fn link_from(
         &self,
         grant: &Grant,
         digest: &Digest,
@@ -83,12 +84,28 @@ impl Registry {
         let Some(found) = found else {
             return Ok(Mounted::No);
         };
-        let whole = self.blobs.size(&found.key).await? == Some(found.size);
-        if found.state != State::Ok || !whole {
+        if found.state != State::Ok || !self.is_there(&found).await? {
             return Ok(Mounted::No);
         }
+        let mut attempts = Attempts::default();
+        loop {
+            match self.try_mount(grant, digest, source, found.id).await {
+                Err(error) if attempts.may_go_on(&error) => attempts.pause().await,
+                result => return result,
+            }
+        }
+    }
+
+    async fn try_mount(
+        &self,
+        grant: &Grant,
+        digest: &Digest,
+        source: RepositoryId,
+        found: BlobId,
+    ) -> Result<Mounted> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
+        project::share(&mut tx, grant.project()).await?;
         // Held until the commit, so that the link is made to a row that is there.
         if blob::hold(&mut tx, digest).await?.is_none()
             || blob::linked(&mut tx, source, digest).await?.is_none()
@@ -97,7 +114,7 @@ impl Registry {
         }
         let repository = repository_of(&mut tx, grant, now).await?;
         let lease = now.after(self.limits.lease);
-        let warning = link::put(&mut tx, grant.project(), repository, found.id, lease).await?;
+        let warning = link::put(&mut tx, grant.project(), repository, found, lease).await?;
         audit::warn_of_quota(&mut tx, grant, warning, now).await?;
         let which = format!("@{digest}");
         let change = Change { resource_type: "blob", which: &which, operation: "create" };

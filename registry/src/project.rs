@@ -1,10 +1,10 @@
 //! Deleting a project that holds no content any more.
 
 use roadstead_auth::{Caller, robots};
-use roadstead_storage::Error as StorageError;
 use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::project::{self, Project};
 use roadstead_storage::tables::{binding, repository};
+use roadstead_storage::{Error as StorageError, Turn};
 
 use crate::Registry;
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ impl Registry {
     pub async fn delete_project(&self, by: &Caller, project: &Project) -> Result<()> {
         let (id, name) = (project.id, project.name.as_str());
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         if !project::lock(&mut tx, id, now).await? {
             return Err(Error::ProjectUnknown(name.to_owned()));
         }
@@ -36,7 +36,7 @@ impl Registry {
         }
         robots::delete_all_in(&mut tx, id, now).await?;
         binding::remove_all_in(&mut tx, id).await?;
-        project::remove(&mut tx, id).await.map_err(|error| pushed_meanwhile(error.into()))?;
+        project::remove(&mut tx, id, now).await.map_err(|error| pushed_meanwhile(error.into()))?;
         let event = Event::of("project", name, "delete").in_project(id);
         audit::record(&mut tx, by.actor(), event, now).await?;
         Ok(tx.commit().await?)

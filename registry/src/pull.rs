@@ -1,59 +1,45 @@
 //! Finding what is to be served.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use roadstead_auth::Grant;
-use roadstead_model::{Digest, Reference, RepositoryId};
+use roadstead_model::{Digest, RepositoryId};
 use roadstead_storage::Error as StorageError;
 use roadstead_storage::blobs::BlobStream;
 use roadstead_storage::tables::blob::{self, Blob, State};
 use roadstead_storage::tables::link;
-use roadstead_storage::tables::manifest::{self, Manifest};
 
 use crate::Registry;
 use crate::error::{Error, Result};
 
 impl Registry {
-    /// The manifest that a reference names; with its bytes, if they are wanted.
-    pub(crate) async fn find_manifest(
-        &self,
-        grant: &Grant,
-        reference: &Reference,
-        with_bytes: bool,
-    ) -> Result<(Manifest, Vec<u8>)> {
-        let repository = known(grant)?;
-        let mut conn = self.db.read().await?;
-        let found = match reference {
-            Reference::Tag(tag) => manifest::find_tagged(&mut conn, repository, tag).await?,
-            Reference::Digest(digest) => manifest::find(&mut conn, repository, digest).await?,
-        };
-        let unknown = || Error::ManifestUnknown(reference.to_string());
-        let found = found.ok_or_else(unknown)?;
-        let bytes = if with_bytes {
-            manifest::bytes(&mut conn, found.id).await?.ok_or_else(unknown)?
-        } else {
-            Vec::new()
-        };
-        Ok((found, bytes))
-    }
-
-    /// The blob, if it is linked in the repository.
-    pub(crate) async fn find_blob(&self, grant: &Grant, digest: &Digest) -> Result<Blob> {
-        let repository = known(grant)?;
-        let mut conn = self.db.read().await?;
-        let found = blob::linked(&mut conn, repository, digest).await?;
-        found.ok_or_else(|| Error::BlobUnknown(digest.clone()))
-    }
-
     /// The blob, as somebody who may push asks for it: "is it there, so that I need not send
     /// it?" A yes holds for the lease; a damaged blob is answered as missing, so that it is
     /// pushed again and healed.
-    pub(crate) async fn find_blob_to_push(&self, grant: &Grant, digest: &Digest) -> Result<Blob> {
+    pub(crate) async fn find_blob_to_push(
+        &self,
+        grant: &Grant,
+        digest: &Digest,
+    ) -> Result<Arc<Blob>> {
         let found = self.find_blob(grant, digest).await?;
-        let whole = self.blobs.size(&found.key).await? == Some(found.size);
-        if found.state == State::Ok && whole && self.renew_lease(grant, &found).await? {
+        let whole = found.state == State::Ok && self.is_there(&found).await?;
+        if whole && self.renew_lease(grant, &found).await? {
             Ok(found)
         } else {
             Err(Error::BlobUnknown(digest.clone()))
         }
+    }
+
+    /// Whether a blob's object is there, in its full length. On a disk that costs nothing. In an
+    /// object store it is a request for each layer of each push, so it is asked once the blob was
+    /// not verified for a while: an object that goes away before that is found by the first pull,
+    /// which notes it, and the next push heals it.
+    pub(crate) async fn is_there(&self, found: &Blob) -> Result<bool> {
+        if self.blobs.is_remote() && !self.wants_verification(found) {
+            return Ok(true);
+        }
+        Ok(self.blobs.size(&found.key).await? == Some(found.size))
     }
 
     /// Extends the lease unless more than half of it is left; false when the link is gone.
@@ -74,9 +60,10 @@ impl Registry {
         }
     }
 
-    /// Opens a blob's bytes. A damaged object is noted before the error is returned.
-    pub(crate) async fn open_blob(&self, found: &Blob) -> Result<BlobStream> {
-        match self.blobs.read(&found.key, found.size).await {
+    /// Opens a blob's bytes, `first` to begin with. A damaged object is noted before the error is
+    /// returned.
+    pub(crate) async fn open_blob(&self, found: &Blob, first: Range<u64>) -> Result<BlobStream> {
+        match self.blobs.serve(&found.key, found.size, first).await {
             Err(StorageError::Damaged { key, what }) => {
                 self.note_state(found, State::Missing).await;
                 Err(StorageError::Damaged { key, what }.into())

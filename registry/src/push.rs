@@ -10,14 +10,21 @@ use roadstead_model::{
 use roadstead_storage::tables::immutable_rule::{self, Rule};
 use roadstead_storage::tables::manifest::{self as rows, NewManifest};
 use roadstead_storage::tables::tag::{self, NewTag};
-use roadstead_storage::tables::{binding, gc_queue, held, link, usage};
+use roadstead_storage::tables::{artifact, binding, gc_queue, held, link, usage};
 use roadstead_storage::{Error as StorageError, Tx};
 
 use crate::Registry;
+use crate::attempts::Attempts;
 use crate::audit::{self, Change};
 use crate::error::{Error, Result};
+use crate::events;
+use crate::history;
 use crate::manifest::{Manifest, Named};
 use crate::upload::repository_of;
+
+mod hold;
+
+use hold::hold;
 
 /// What a tag must name before it is written (RFC 9110, section 13).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +65,8 @@ struct Resolved {
     /// Allowed to be missing.
     missing: Vec<Named>,
     depth: i64,
+    /// The bytes of all that it names and of what that names.
+    size: i64,
 }
 
 impl Registry {
@@ -70,57 +79,97 @@ impl Registry {
         if let Reference::Tag(tag) = &push.reference {
             tags.push(tag.clone());
         }
-        for tag in push.tags {
-            if !tags.contains(&tag) {
-                tags.push(tag);
+        for tag in &push.tags {
+            if !tags.contains(tag) {
+                tags.push(tag.clone());
             }
         }
         if tags.len() > self.limits.tags_per_push {
             return Err(Error::TooManyTags(self.limits.tags_per_push));
         }
+        // What is left on a full disk is for deletes.
+        self.blobs.require_space(0).await?;
+        let mut attempts = Attempts::default();
+        loop {
+            match Box::pin(self.write_manifest(grant, &digest, &read, &push, &tags)).await {
+                // What it names, or the manifest itself, went away since it was looked up.
+                Err(error) if attempts.may_go_on(&error) || attempts.may_look_again(&error) => {
+                    attempts.pause().await;
+                }
+                result => {
+                    return result.map(|()| Pushed { digest, subject: read.subject, tags });
+                }
+            }
+        }
+    }
+
+    async fn write_manifest(
+        &self,
+        grant: &Grant,
+        digest: &Digest,
+        read: &Manifest,
+        push: &Push,
+        tags: &[Tag],
+    ) -> Result<()> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
+        let rules = immutable_rule::in_force(&mut tx, grant.project()).await?;
         let repository = repository_of(&mut tx, grant, now).await?;
-        let rules = match tags.len() {
-            0 => Vec::new(),
-            _ => immutable_rule::in_force(&mut tx, grant.project()).await?,
-        };
-        let (id, created) =
-            self.publish(&mut tx, repository, &digest, &read, &push.bytes, now).await?;
+        let signed = read.signs(tags);
+        let content = (push.bytes.as_ref(), signed.as_deref());
+        let (id, created) = self.publish(&mut tx, repository, digest, read, content, now).await?;
         let mut changed = created;
-        if created {
-            let size = i64::try_from(push.bytes.len()).unwrap_or(i64::MAX);
-            let warning = usage::add(&mut tx, grant.project(), size).await?;
-            audit::warn_of_quota(&mut tx, grant, warning, now).await?;
-        }
-        for tag in &tags {
+        // In order, so that two pushes do not wait for each other in a circle.
+        let mut in_order: Vec<&Tag> = tags.iter().collect();
+        in_order.sort_unstable_by_key(|tag| tag.as_str());
+        for tag in in_order {
             let new = NewTag {
                 name: tag,
                 manifest: id,
                 immutable: protects(&rules, grant, tag),
                 strict: self.limits.strict_immutability,
             };
-            changed |= set_tag(&mut tx, repository, new, &push.condition, now).await?;
+            let set = set_tag(&mut tx, repository, new, &push.condition, now).await?;
+            if let Some(before) = set {
+                let moved = [before.as_ref().map(Digest::as_str), Some(digest.as_str())];
+                history::moved(&mut tx, grant, tag, moved, now).await?;
+                changed = true;
+            }
         }
+        if tags.is_empty() {
+            // An index that names it may follow.
+            let lease_until = Some(now.after(self.limits.lease));
+            gc_queue::manifest(&mut tx, repository, id, now, lease_until).await?;
+        } else {
+            gc_queue::manifests_held(&mut tx, repository, [id]).await?;
+        }
+        if created {
+            let size = i64::try_from(push.bytes.len()).unwrap_or(i64::MAX);
+            let warning = usage::add(&mut tx, grant.project(), size).await?;
+            audit::warn_of_quota(&mut tx, grant, warning, now).await?;
+        }
+        events::pushed(&mut tx, grant, digest, tags, now).await?;
         if changed {
-            record(&mut tx, grant, &digest, &tags, now).await?;
+            record(&mut tx, grant, digest, tags, now).await?;
         }
-        tx.commit().await?;
-        Ok(Pushed { digest, subject: read.subject, tags })
+        Ok(tx.commit().await?)
     }
 
     /// The row of a manifest, made unless it is there; says whether it was made.
-    async fn publish(
+    pub(crate) async fn publish(
         &self,
         tx: &mut Tx,
         repository: RepositoryId,
         digest: &Digest,
         read: &Manifest,
-        bytes: &[u8],
+        (bytes, signed): (&[u8], Option<&str>),
         now: Timestamp,
     ) -> Result<(ManifestId, bool)> {
-        if let Some(known) = rows::find(tx, repository, digest).await? {
+        if let Some(known) = rows::hold(tx, repository, digest).await? {
             return if known.media_type == read.media_type {
+                if signed.is_some() {
+                    artifact::attach(tx, known.id, read.facts(signed)).await?;
+                }
                 Ok((known.id, false))
             } else {
                 Err(Error::ManifestInvalid(format!(
@@ -128,6 +177,10 @@ impl Registry {
                     known.media_type
                 )))
             };
+        }
+        if let Some(subject) = &read.subject {
+            // Whoever deletes it then sees what refers to it.
+            rows::hold(tx, repository, subject).await?;
         }
         let resolved = self.resolve(tx, repository, read).await?;
         let new = NewManifest {
@@ -139,10 +192,14 @@ impl Registry {
             subject: read.subject.as_ref(),
             artifact_type: read.artifact_type.as_deref(),
             annotations: read.annotations.as_deref(),
+            facts: rows::Facts {
+                total_size: resolved.size.saturating_add_unsigned(bytes.len() as u64),
+                ..read.facts(signed)
+            },
         };
         let Some(id) = rows::insert(tx, repository, new, now).await? else {
             // Two pushes of the same manifest at once: the other one made the row.
-            let other = rows::find(tx, repository, digest).await?;
+            let other = rows::hold(tx, repository, digest).await?;
             let id = other.ok_or(StorageError::Conflict)?.id;
             return Ok((id, false));
         };
@@ -172,9 +229,12 @@ impl Registry {
             let size = if let Some(child) = manifests.get(&named.digest) {
                 resolved.children.insert(child.id);
                 resolved.depth = resolved.depth.max(child.depth + 1);
+                resolved.size = resolved.size.saturating_add(child.total_size);
                 child.size
             } else if let Some(blob) = blobs.get(&named.digest) {
                 resolved.blobs.insert(blob.id);
+                let size = i64::try_from(blob.size).unwrap_or(i64::MAX);
+                resolved.size = resolved.size.saturating_add(size);
                 blob.size
             } else {
                 let list =
@@ -214,40 +274,21 @@ fn claimed_digest(push: &Push) -> Result<Digest> {
     }
 }
 
-/// Writes the rows that keep what a manifest names from being collected.
-async fn hold(
-    tx: &mut Tx,
-    repository: RepositoryId,
-    id: ManifestId,
-    resolved: &Resolved,
-) -> Result<()> {
-    let blobs = held::hold_blobs(tx, repository, id, resolved.blobs.iter().copied()).await?;
-    let children = held::hold_children(tx, id, resolved.children.iter().copied()).await?;
-    let counts = (blobs, children);
-    if counts != (resolved.blobs.len() as u64, resolved.children.len() as u64) {
-        // Collected since it was resolved; the client's next attempt is told what is missing.
-        return Err(StorageError::Reference.into());
-    }
-    for named in &resolved.missing {
-        held::note_missing(tx, repository, id, &named.digest, named.size).await?;
-    }
-    Ok(())
-}
-
-fn protects(rules: &[Rule], grant: &Grant, tag: &Tag) -> bool {
+pub(crate) fn protects(rules: &[Rule], grant: &Grant, tag: &Tag) -> bool {
     let below = binding::below_project(grant.name().as_str());
     rules.iter().any(|rule| rule.protects(below, tag.as_str()))
 }
 
-/// Lets a tag name a manifest; says whether that is a change.
+/// Lets a tag name a manifest; None when that is no change, else what it named before, if it was
+/// there.
 async fn set_tag(
     tx: &mut Tx,
     repository: RepositoryId,
     new: NewTag<'_>,
     condition: &Condition,
     now: Timestamp,
-) -> Result<bool> {
-    let before = rows::find_tagged(tx, repository, new.name).await?;
+) -> Result<Option<Option<Digest>>> {
+    let before = rows::find_tagged_to_write(tx, repository, new.name).await?;
     let met = match (condition, &before) {
         (Condition::Always, _) | (Condition::Absent, None) | (Condition::Present, Some(_)) => true,
         (Condition::Names(digests), Some(before)) => {
@@ -260,18 +301,24 @@ async fn set_tag(
     }
     let same = before.as_ref().is_some_and(|before| before.id == new.manifest);
     if same && !new.strict {
-        return Ok(false);
+        return Ok(None);
     }
+    let Some(before) = before else {
+        // Somebody else may make it meanwhile; what it names then has to fit the condition.
+        return if tag::insert(tx, repository, new, now).await? {
+            Ok(Some(None))
+        } else {
+            Box::pin(set_tag(tx, repository, new, condition, now)).await
+        };
+    };
     if !tag::put(tx, repository, new, now).await? {
         return Err(Error::Immutable(new.name.clone()));
     }
     if same {
-        return Ok(false);
+        return Ok(None);
     }
-    if let Some(before) = before {
-        gc_queue::manifest(tx, repository, before.id, now).await?;
-    }
-    Ok(true)
+    gc_queue::manifest(tx, repository, before.id, now, None).await?;
+    Ok(Some(Some(before.digest)))
 }
 
 async fn record(

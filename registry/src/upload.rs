@@ -5,20 +5,26 @@ use roadstead_auth::Grant;
 use roadstead_model::{
     Algorithm, Digest, ObjectKey, PrincipalId, RepositoryId, Timestamp, UploadId,
 };
-use roadstead_storage::tables::upload::{self, Owner, Upload};
-use roadstead_storage::tables::{blob, repository, usage};
-use roadstead_storage::{ContentHash, Error as StorageError, Tx};
+use roadstead_storage::blobs::Layout;
+use roadstead_storage::tables::upload::{self, Owner, Upload, at_once};
+use roadstead_storage::tables::{blob, project, repository, usage};
+use roadstead_storage::{ContentHash, Error as StorageError, Turn, Tx};
 
 use crate::Registry;
 use crate::error::{Error, Progress, Result};
 
+mod advance;
+mod held;
 mod link;
+mod pen;
+mod publish;
 mod receive;
 mod session;
+mod unlimited;
 
 use receive::Received;
 pub(crate) use receive::{Bodies, Cut};
-use session::Session;
+pub(crate) use unlimited::Unlimited;
 
 /// What a request says about the bytes it carries.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,27 +68,40 @@ impl Registry {
         algorithm: Algorithm,
         announced: u64,
     ) -> Result<Progress> {
+        self.writes.require()?;
         self.blobs.require_space(announced).await?;
-        usage::require_any_room(&mut self.db.read().await?, grant.project()).await?;
         let principal = writer(grant)?;
         let now = self.clock.now();
         let row = Upload {
             id: UploadId::random(),
             key: ObjectKey::fresh(),
             received: 0,
+            layout: Layout::default(),
             algorithm,
             hash_state: ContentHash::new(algorithm).save(),
         };
-        let mut tx = self.db.begin().await?;
-        if upload::count_of(&mut tx, principal).await? >= self.limits.uploads_per_principal {
+        let expires_at = now.after(self.limits.upload_expiry);
+        let (progress, times) = (Progress { id: row.id, received: 0 }, (now, expires_at));
+        let most = self.limits.uploads_per_principal;
+        if let Some(repository) = grant.repository() {
+            let owner = Owner { repository, principal };
+            if at_once::open(&self.db, &row, owner, grant.project(), most, times).await? {
+                self.remember(row, owner, now, expires_at);
+                return Ok(progress);
+            }
+        }
+        usage::require_any_room(&mut self.db.read().await?, grant.project()).await?;
+        let mut tx = self.db.begin_turn(Turn::Uploads(principal)).await?;
+        project::share(&mut tx, grant.project()).await?;
+        if upload::count_of(&mut tx, principal).await? >= most {
             return Err(Error::TooManyUploads);
         }
         let repository = repository_of(&mut tx, grant, now).await?;
         let owner = Owner { repository, principal };
-        let expires_at = now.after(self.limits.upload_expiry);
         upload::insert(&mut tx, &row, owner, now, expires_at).await?;
         tx.commit().await?;
-        Ok(Progress { id: row.id, received: 0 })
+        self.remember(row, owner, now, expires_at);
+        Ok(progress)
     }
 
     /// Requires that the project has room for a blob that is known by its digest and length.
@@ -93,8 +112,7 @@ impl Registry {
         announced: u64,
     ) -> Result<()> {
         let bytes = i64::try_from(announced).unwrap_or(i64::MAX);
-        let mut conn = self.db.read().await?;
-        Ok(usage::require_room(&mut conn, grant.project(), bytes, Some(digest)).await?)
+        self.require_room_in(grant.project(), bytes, Some(digest)).await.map(drop)
     }
 
     /// How far a session is.
@@ -120,31 +138,30 @@ impl Registry {
         let expected = chunk.expected()?;
         let (session, writing) = self.enter(grant, id).await?.ok_or(Error::UploadUnknown)?;
         chunk.begins_at(session.progress())?;
-        let received = self.take_in(&session, None, body, expected).await?;
+        let hash = self.hash_of(&session, session.row.algorithm).await?;
+        let Some(hash) = hash else {
+            // Another version of the program hashed the first bytes, and they cannot be read yet.
+            self.abandon(&session).await?;
+            return Err(Error::UploadUnknown);
+        };
+        let received = self.take_in(&session, None, hash, body, expected).await?;
         let (staged, cut) = match received {
             Received::Whole(staged) => (staged, None),
             // A cut stream keeps what arrived: its client may ask how far it came and go on.
             Received::Cut(staged, cut) if chunk.range.is_none() => (staged, Some(cut)),
             Received::Cut(_, cut) => return Err(cut.into()),
         };
-        let staged = match staged.flush().await {
-            Ok(staged) => staged,
-            Err(error) => return self.poison(&session, error).await,
-        };
-        let progress = Progress { id, received: staged.offset() };
-        self.advance(&session, progress, staged.hash()).await?;
+        // Who sends chunks with their ranges means to go on with them whatever happens.
+        if cut.is_none()
+            && chunk.range.is_none()
+            && let Some(progress) = self.hold(&session, &staged)
+        {
+            return Ok(progress);
+        }
+        let staged = self.settle(&session, staged).await?;
+        let progress = self.advance(&session, &staged).await?;
         drop(writing);
         cut.map_or(Ok(progress), |cut| Err(cut.into()))
-    }
-
-    async fn advance(&self, session: &Session, to: Progress, hash: &ContentHash) -> Result<()> {
-        let expires_at = self.clock.now().after(self.limits.upload_expiry);
-        let mut tx = self.db.begin().await?;
-        let state = hash.save();
-        if !upload::advance(&mut tx, &session.row, to.received, &state, expires_at).await? {
-            return Err(Error::UploadUnknown);
-        }
-        Ok(tx.commit().await?)
     }
 
     /// Appends the last bytes, compares the digest and links the blob to the repository.
@@ -164,22 +181,27 @@ impl Registry {
             return self.finished_before(grant, digest).await;
         };
         chunk.begins_at(session.progress())?;
-        let staged = match self.take_in(&session, Some(digest), body, expected).await? {
+        let known = self.hash_of(&session, digest.algorithm()).await?;
+        let is_known = known.is_some();
+        let hash = known.unwrap_or_else(|| ContentHash::new(digest.algorithm()));
+        let staged = match self.take_in(&session, Some(digest), hash, body, expected).await? {
             Received::Whole(staged) => staged,
             Received::Cut(_, cut) => return Err(cut.into()),
         };
-        let (size, computed) = (staged.offset(), staged.hash().clone().finish());
-        if computed != *digest {
-            self.abandon(&session).await?;
-            return Err(Error::DigestMismatch { claimed: digest.clone(), computed });
-        }
-        if let Err(error) = self.blobs.publish(&session.row.key, staged, digest).await {
-            return self.poison(&session, error).await;
-        }
-        match self.link_upload(grant, &session, digest, size).await {
+        let size = staged.offset();
+        let key = if is_known {
+            self.publish_verified(&session, staged, digest).await?
+        } else {
+            self.publish_unverified(&session, staged, digest).await?
+        };
+        match self.link_upload(grant, &session, digest, size, &key).await {
             Err(error @ Error::Storage(StorageError::OverQuota { .. })) => {
                 self.abandon(&session).await?;
                 Err(error)
+            }
+            Ok(()) => {
+                self.sessions.ended(id);
+                Ok(())
             }
             result => result,
         }

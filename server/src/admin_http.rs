@@ -8,42 +8,44 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use roadstead_storage::Db;
+use roadstead_registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
+use crate::readiness::Readiness;
 
 #[derive(Clone)]
 struct Watched {
-    db: Db,
+    readiness: Arc<Readiness>,
+    registry: Registry,
     metrics: Arc<Metrics>,
-    stop: CancellationToken,
+    draining: CancellationToken,
 }
 
 /// `/livez`, `/readyz` and `/metrics`.
-pub(crate) fn routes(db: Db, metrics: Arc<Metrics>, stop: CancellationToken) -> Router {
+pub(crate) fn routes(
+    readiness: Readiness,
+    registry: Registry,
+    metrics: Arc<Metrics>,
+    draining: CancellationToken,
+) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(figures))
-        .with_state(Watched { db, metrics, stop })
+        .with_state(Watched { readiness: Arc::new(readiness), registry, metrics, draining })
 }
 
-/// Ready while the database answers and the server is not about to end.
+/// Ready while the database and the store answer, and the server is not about to end. While the
+/// store takes no writes it is ready all the same, because pulls go on, and says so.
 async fn ready(State(watched): State<Watched>) -> Response {
-    if watched.stop.is_cancelled() {
+    if watched.draining.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining").into_response();
     }
-    let alive = async {
-        let mut conn = watched.db.read().await?;
-        conn.query("SELECT 1").fetch_one::<(i64,)>().await
-    };
-    match alive.await {
-        Ok(_) => "ok".into_response(),
-        Err(error) => {
-            tracing::error!(%error, "the database is not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database is not available").into_response()
-        }
+    match (watched.readiness.missing().await, watched.registry.refuses_writes()) {
+        (Some(what), _) => (StatusCode::SERVICE_UNAVAILABLE, what).into_response(),
+        (None, Some(why)) => format!("ok, but pushes are refused: {why}").into_response(),
+        (None, None) => "ok".into_response(),
     }
 }
 

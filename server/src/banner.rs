@@ -2,16 +2,16 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A password that was just generated, and the file that holds it.
-pub(crate) struct Generated<'a> {
-    pub(crate) password: &'a str,
-    pub(crate) file: &'a Path,
+pub(crate) struct Generated {
+    pub(crate) password: String,
+    pub(crate) file: PathBuf,
 }
 
 /// Prints where the server is and what to do next. Nobody has to be listening.
-pub(crate) fn print(url: &str, data_dir: &Path, generated: Option<&Generated<'_>>) {
+pub(crate) fn print(url: &str, data_dir: Option<&Path>, generated: Option<&Generated>) {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write(&mut text, url, data_dir, generated);
@@ -21,12 +21,14 @@ pub(crate) fn print(url: &str, data_dir: &Path, generated: Option<&Generated<'_>
 fn write(
     text: &mut String,
     url: &str,
-    data_dir: &Path,
-    generated: Option<&Generated<'_>>,
+    data_dir: Option<&Path>,
+    generated: Option<&Generated>,
 ) -> std::fmt::Result {
     let host = url.split_once("://").map_or(url, |(_, host)| host);
     writeln!(text, "Roadstead {} is ready at {url}", env!("CARGO_PKG_VERSION"))?;
-    writeln!(text, "  data directory  {}", data_dir.display())?;
+    if let Some(data_dir) = data_dir {
+        writeln!(text, "  data directory  {}", data_dir.display())?;
+    }
     writeln!(text, "  user name       admin")?;
     if let Some(Generated { password, file }) = generated {
         writeln!(text, "  password        {password}")?;

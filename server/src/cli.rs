@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::Config;
 use crate::settings::{self, Loaded};
-use crate::{fsck, keys, serve, telemetry};
+use crate::{backup, fsck, health, keys, restore, serve, telemetry};
 
 /// A private registry for container images and every other OCI artifact.
 #[derive(Debug, Parser)]
@@ -44,22 +44,32 @@ enum Command {
     Serve,
     /// Check that the database and the blobs agree; works while the server runs.
     ///
-    /// Exits with 0 when nothing is wrong and with 1 when something is.
-    #[command(after_help = "Example:\n  roadstead fsck --deep --json")]
-    Fsck {
-        /// Read every blob and compare its digest, too.
-        #[arg(long)]
-        deep: bool,
-        /// Print the report as JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    /// Exits with 0 when nothing is wrong, with 1 when something is (or was, before --repair), and
+    /// with 2 when the check could not run to its end.
+    #[command(after_help = "Examples:\n  roadstead fsck --deep --json\n  \
+                            roadstead fsck --deep --subset 1/30 --rate 20M\n  \
+                            roadstead fsck --repair")]
+    Fsck(fsck::Arguments),
+    /// Copy the database and the blobs into a directory; works while the server runs.
+    ///
+    /// The backup is one state of the registry, restores into SQLite and PostgreSQL alike, and is
+    /// brought up to date by the next one in the same directory.
+    #[command(after_help = "Example:\n  roadstead backup /backups/registry")]
+    Backup(backup::Arguments),
+    /// Restore a backup into an empty database and store, with no server running.
+    #[command(after_help = "Example:\n  roadstead restore --data-dir ./data /backups/registry")]
+    Restore(restore::Arguments),
     /// Exchange the keys that sign tokens, and the one that seals secrets.
     #[command(after_help = "Example:\n  roadstead keys rotate")]
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
     },
+    /// Ask the server beside this command whether it is ready, as /readyz says it.
+    ///
+    /// Exits with 0 when it is and with 1 when it is not; for the health check of a container.
+    #[command(after_help = "Example:\n  roadstead health")]
+    Health,
     /// Look at the configuration.
     #[command(after_help = "Example:\n  roadstead config show")]
     Config {
@@ -89,6 +99,17 @@ enum ConfigCommand {
     Show,
 }
 
+impl Cli {
+    /// The code of a command that could not run; a check has one of its own, because 1 is what it
+    /// found.
+    pub(crate) fn failure(&self) -> ExitCode {
+        match self.command {
+            Command::Fsck(_) => ExitCode::from(fsck::NOT_RUN),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
 impl Options {
     fn load(&self) -> anyhow::Result<Loaded> {
         let mut flags = Vec::new();
@@ -113,16 +134,21 @@ pub(crate) fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         print!("{}", loaded.show());
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Health = &cli.command {
+        return health::ask(&loaded);
+    }
     let config = Config::from_settings(&loaded)?;
     telemetry::start(&config.log, config.log_format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match &cli.command {
             Command::Serve => serve::run(config).await,
-            Command::Fsck { deep, json } => fsck::run(&config, *deep, *json).await,
+            Command::Fsck(arguments) => Ok(fsck::run(&config, arguments).await),
+            Command::Backup(arguments) => backup::run(&config, arguments).await,
+            Command::Restore(arguments) => restore::run(&config, arguments).await,
             Command::Keys { command: KeysCommand::Rotate } => keys::rotate(&config).await,
             Command::Keys { command: KeysCommand::Reseal } => keys::reseal(&config).await,
-            Command::Config { .. } => Ok(ExitCode::SUCCESS),
+            Command::Health | Command::Config { .. } => Ok(ExitCode::SUCCESS),
         }
     })
 }

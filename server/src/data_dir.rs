@@ -1,4 +1,5 @@
 //! The data directory: made when it is missing, owned by one server, with the generated secrets.
+//! Servers that keep everything elsewhere have none.
 
 use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
@@ -6,6 +7,8 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+
+use crate::config::Config;
 
 /// A data directory that this process owns until it ends. The kernel gives the lock back when a
 /// process dies, however it dies.
@@ -15,11 +18,20 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the directory if needed and takes it.
-    pub(crate) fn take(path: &Path) -> anyhow::Result<Self> {
+    /// Takes the directory when something is kept on this machine; None when nothing is.
+    pub(crate) fn of(config: &Config) -> anyhow::Result<Option<Self>> {
+        let kept = config.kept_here();
+        (!kept.is_empty()).then(|| Self::take(&config.data_dir, &kept.join(" and "))).transpose()
+    }
+
+    /// Makes the directory if needed and takes it, for what is kept in it.
+    fn take(path: &Path, kept: &str) -> anyhow::Result<Self> {
         let shown = path.display();
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
-            format!("cannot make the data directory {shown}; set ROADSTEAD_DATA_DIR to another")
+            format!(
+                "cannot make the data directory {shown} for {kept}; set ROADSTEAD_DATA_DIR to \
+                 another"
+            )
         })?;
         let lock = File::options()
             .create(true)
@@ -29,8 +41,8 @@ impl DataDir {
             .open(path.join("lock"))
             .with_context(|| {
                 format!(
-                    "the data directory {shown} is not writable; change its owner or set \
-                     ROADSTEAD_DATA_DIR to another"
+                    "the data directory {shown} for {kept} is not writable; change its owner or \
+                     set ROADSTEAD_DATA_DIR to another"
                 )
             })?;
         match lock.try_lock() {
@@ -48,6 +60,12 @@ impl DataDir {
     /// The path of a file in it.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// Removes a file that was written for nothing.
+    pub(crate) fn remove(&self, name: &str) -> anyhow::Result<()> {
+        let path = self.file(name);
+        fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))
     }
 
     /// Writes a secret so that it is whole or not there, for this user's eyes only.

@@ -28,6 +28,19 @@ pub(crate) fn secret_key(config: &Config) -> anyhow::Result<Option<SecretKey>> {
     }
 }
 
+/// The text of the configured key, or of the file of the one that was generated.
+pub(crate) fn secret_key_text(config: &Config) -> anyhow::Result<Option<String>> {
+    if !config.secret_key.is_empty() {
+        return Ok(Some(config.secret_key.clone()));
+    }
+    let path = config.data_dir.join(SECRET_KEY_FILE);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| path.display().to_string()),
+    }
+}
+
 async fn open(config: &Config) -> anyhow::Result<(Db, SecretKey)> {
     let Some(secret) = secret_key(config)? else {
         bail!(
@@ -35,7 +48,7 @@ async fn open(config: &Config) -> anyhow::Result<(Db, SecretKey)> {
              server's data directory"
         );
     };
-    let db = Db::inspect(&config.database_url).await.context("cannot read the database")?;
+    let db = Db::inspect(&config.database).await.context("cannot read the database")?;
     Ok((db, secret))
 }
 

@@ -11,6 +11,15 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use roadstead_jobs::Figures;
+
+mod collection;
+mod database;
+mod webhooks;
+
+use collection::Collection;
+use database::Database;
+pub(crate) use webhooks::Told;
 
 /// Labels never name a repository: metrics are not guarded by its permissions.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -43,7 +52,7 @@ impl Drop for Running {
 }
 
 impl Metrics {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(collection: Arc<Figures>, told: Told) -> Arc<Self> {
         let mut registry = Registry::with_prefix("roadstead");
         let requests = Family::<Labels, Counter>::default();
         let durations = Family::<Route, Histogram>::new_with_constructor(|| {
@@ -57,6 +66,9 @@ impl Metrics {
             durations.clone(),
         );
         registry.register("http_requests_running", "Requests being answered", running.clone());
+        registry.register_collector(Box::new(Collection(collection)));
+        registry.register_collector(Box::new(told));
+        registry.register_collector(Box::new(Database));
         Arc::new(Self { registry, requests, durations, running })
     }
 

@@ -4,8 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -13,30 +12,40 @@ use roadstead_model::{ErrorBody, OciCode, Origin};
 
 use crate::listener::Peer;
 use crate::metrics::Metrics;
+use crate::proxies::Proxies;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_ID: usize = 128;
 
+/// What is around every request.
+pub(crate) struct Around {
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) proxies: Proxies,
+    /// Whether clients reach the server by https, when that is configured.
+    pub(crate) https: Option<bool>,
+    /// Whether this server speaks TLS itself.
+    pub(crate) tls: bool,
+}
+
 /// Gives a request its id and origin, and notes how it went.
 pub(crate) async fn observe(
-    State(metrics): State<Arc<Metrics>>,
+    around: &Around,
     mut request: Request,
-    next: Next,
+    answer: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let started = Instant::now();
-    let id = request_id(&request);
-    let address = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_string());
-    let origin = Origin { address: address.unwrap_or_default(), request_id: id.clone() };
+    let id: Arc<str> = request_id(&request).into();
+    let origin = origin(around, id.clone(), &mut request);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     request.extensions_mut().insert(origin.clone());
-    let running = metrics.running();
-    let mut response = next.run(request).await;
+    let running = around.metrics.running();
+    let mut response = answer(request).await;
     drop(running);
     let (status, elapsed) = (response.status(), started.elapsed());
-    metrics.request(&method, &path, status, elapsed);
+    around.metrics.request(&method, &path, status, elapsed);
     tracing::info!(
-        request_id = id,
-        address = origin.address,
+        request_id = &*id,
+        address = &*origin.address,
         %method,
         path,
         status = status.as_u16(),
@@ -47,6 +56,21 @@ pub(crate) async fn observe(
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// Where a request comes from, as the connection and trusted proxies say it.
+fn origin(around: &Around, request_id: Arc<str>, request: &mut Request) -> Origin {
+    let Some(&Peer(peer)) = request.extensions().get::<Peer>() else {
+        return Origin { request_id, ..Origin::default() };
+    };
+    let client = around.proxies.client(peer.ip(), request.headers_mut());
+    if client.host.is_some() {
+        // The `Host` header is right now; HTTP/2 has another place for it, which is not.
+        let path = request.uri().path_and_query().cloned();
+        *request.uri_mut() = path.map_or_else(http::Uri::default, http::Uri::from);
+    }
+    let https = around.https.or(client.https).unwrap_or(around.tls);
+    Origin { address: client.address.to_string().into(), request_id, https }
 }
 
 /// The client's id, if it is short and plain; otherwise a fresh one.

@@ -32,9 +32,70 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     setting("data_dir", "data", "the database, the blobs and the generated secrets"),
     setting("external_url", "", "the address that clients reach the server at, behind a proxy"),
-    setting("database_url", "", "sqlite:<path>; a file in the data directory when empty"),
-    setting("database_connections", "8", "how many connections read at once"),
-    setting("storage_url", "", "file:<path>; a directory in the data directory when empty"),
+    setting(
+        "database_url",
+        "",
+        "sqlite:<path> or postgres://<user>@<host>/<database>; a file in the data directory when \
+         empty",
+    ),
+    secret("database_password", "the password of PostgreSQL, above one in database_url"),
+    setting(
+        "database_connections",
+        "8",
+        "how many connections read at once, and with PostgreSQL as many that write",
+    ),
+    setting(
+        "database_acquire_timeout",
+        "5s",
+        "how long a request waits for a connection before it is answered 503",
+    ),
+    setting("database_statement_timeout", "30s", "how long PostgreSQL may work on a statement"),
+    setting(
+        "database_lock_timeout",
+        "5s",
+        "how long a statement waits for another transaction in PostgreSQL",
+    ),
+    setting("database_start_timeout", "30s", "how long to wait at the start for PostgreSQL"),
+    setting(
+        "storage_url",
+        "",
+        "file:<path>, s3://<bucket>/<prefix>, gs://<bucket>/<prefix> or az://<container>/<prefix>; \
+         a directory in the data directory when empty",
+    ),
+    setting("storage_endpoint", "", "where the object store is, if it is not the provider's own"),
+    setting("storage_region", "", "the region of S3 that requests are signed for"),
+    setting(
+        "storage_path_style",
+        "auto",
+        "true: the bucket is in the path, false: in the host, auto: in the path of an endpoint",
+    ),
+    secret("storage_access_key_id", "the id of a key of S3; otherwise AWS_*, a profile or a role"),
+    secret("storage_secret_access_key", "the key of S3"),
+    secret("storage_session_token", "the token that goes with a temporary key of S3"),
+    setting("storage_profile", "", "a profile of the AWS tools"),
+    setting("storage_google_credentials", "", "a file of Google credentials; otherwise GOOGLE_*"),
+    setting("storage_account", "", "the storage account of Azure; otherwise AZURE_*"),
+    secret("storage_account_key", "its key"),
+    secret("storage_sas_token", "a shared access signature instead of the key"),
+    setting("storage_ca_cert", "", "a file in PEM with certificates of the store to trust as well"),
+    setting("storage_part_size", "8MiB", "how large the parts of uploads to an object store are"),
+    setting(
+        "storage_upload_memory",
+        "256MiB",
+        "how much memory all uploads to an object store take together",
+    ),
+    setting("storage_redirect", "off", "on: clients read blobs from the object store directly"),
+    setting(
+        "storage_redirect_lifetime",
+        "10m",
+        "how long the address works that a client is sent to",
+    ),
+    setting(
+        "storage_redirect_except",
+        "",
+        "networks whose clients cannot reach the object store, as 10.0.0.0/8, with commas",
+    ),
+    setting("storage_public_endpoint", "", "where clients reach the object store, if elsewhere"),
     secret("admin_password", "the administrator's first password; generated when empty"),
     secret(
         "secret_key",
@@ -50,6 +111,26 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("tls_key", "", "a file with the private key in PEM"),
     setting("log", "info", "error, warn, info, debug, trace, or a filter as of tracing"),
     setting("log_format", "auto", "text, json, or auto: text on a terminal, json elsewhere"),
+    setting(
+        "trusted_proxies",
+        "",
+        "networks like 10.0.0.0/8, with commas, whose word on a client's address is believed",
+    ),
+    setting(
+        "forwarded_header",
+        "x-forwarded",
+        "what trusted proxies write: x-forwarded (X-Forwarded-For, -Proto, -Host) or forwarded",
+    ),
+    setting("max_connections", "20000", "how many clients may be connected; more wait"),
+    setting("head_timeout", "10s", "how long a client may take to send the head of a request"),
+    setting("keep_alive_timeout", "120s", "how long a connection may do nothing between requests"),
+    setting("write_idle_timeout", "60s", "how long a client may take nothing of an answer"),
+    setting(
+        "drain_delay",
+        "0s",
+        "how long /readyz is red after SIGTERM while requests are still taken, so that a proxy \
+         notices",
+    ),
     setting("drain_timeout", "25s", "how long running requests may take to finish after SIGTERM"),
     setting("sparse_indexes", "false", "accept indexes whose manifests were not pushed"),
     setting("sparse_images", "false", "accept images whose blobs were not pushed"),
@@ -64,13 +145,44 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting(
         "deletion_grace",
         "24h",
-        "how long the bytes of closed uploads and replaced objects stay",
+        "how long the bytes of what was collected stay, for those who are reading them",
     ),
+    setting(
+        "undelete_window",
+        "7d",
+        "how long what is deleted can be brought back, unless its project says otherwise; 0s: not",
+    ),
+    setting("tag_history", "365d", "how long it is remembered what tags named; off: for ever"),
+    setting(
+        "untagged_manifests",
+        "keep",
+        "how long manifests without a tag stay that nothing refers to; keep: for ever",
+    ),
+    setting("untagged_keep", "0", "how many of them stay in each repository anyway, the newest"),
+    setting("collection_rate", "2000", "rows that collection looks at in a second; 0: unlimited"),
+    setting("collection_workers", "1", "how many batches are collected at once, from 1 to 10"),
     setting(
         "verify_after",
         "24h",
         "how old a blob's last verification may be to serve it unhashed",
     ),
+    setting(
+        "scrub_interval",
+        "30d",
+        "in which time every blob is read and compared with its digest; \"off\" for never",
+    ),
+    setting(
+        "webhook_networks",
+        "",
+        "networks like 10.0.0.0/8, with commas, that webhooks may reach beside the internet",
+    ),
+    setting("webhook_attempts", "3", "how often a webhook is tried, from 1 to 10"),
+    setting(
+        "webhook_backoff",
+        "10s",
+        "how long a webhook that failed waits; after each more failure four times as long",
+    ),
+    setting("webhook_timeout", "3s", "how long the receiver of a webhook may take to answer"),
     setting("job_interval", "60s", "how often background work looks for something to do"),
 ];
 
@@ -176,7 +288,7 @@ impl Loaded {
         parse(text).map_err(|error| {
             let origin = self.0.get(key).map_or("", |value| value.origin.as_str());
             let redacted = SETTINGS.iter().any(|setting| setting.key == key && setting.secret);
-            let shown = if redacted { "***" } else { text };
+            let shown = if redacted { "***" } else { &without_password(text) };
             anyhow::anyhow!("{key} = {shown:?} ({origin}): {error}")
         })
     }
@@ -189,14 +301,33 @@ impl Loaded {
                 continue;
             };
             let hidden = setting.secret && !value.text.is_empty();
-            let text = if hidden { "***" } else { value.text.as_str() };
-            let text = toml::Value::String(text.to_owned());
+            let text = if hidden { "***".into() } else { without_password(&value.text) };
+            let text = toml::Value::String(text);
             // Writing to a string cannot fail.
             let _ = writeln!(shown, "# {}", setting.help);
             let _ = writeln!(shown, "{} = {text}  # from {}", setting.key, value.origin);
         }
         shown
     }
+}
+
+/// A text as it may be shown: without the password that a URL carries.
+fn without_password(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    let hidden = match rest.rsplit_once('@') {
+        Some((account, place)) => match account.split_once(':') {
+            Some((user, _)) => format!("{user}:***@{place}"),
+            None => rest.to_owned(),
+        },
+        None => rest.to_owned(),
+    };
+    let hidden = match hidden.split_once('?') {
+        Some((place, query)) if query.contains("password=") => format!("{place}?***"),
+        _ => hidden,
+    };
+    format!("{scheme}://{hidden}")
 }
 
 #[cfg(test)]
@@ -253,5 +384,21 @@ mod tests {
         let refuse = |_: &str| Err::<(), _>("no good");
         let error = loaded.parse("admin_password", refuse).unwrap_err().to_string();
         assert!(!error.contains("canary"), "{error}");
+    }
+
+    #[test]
+    fn the_password_in_a_url_is_not_shown() {
+        for (text, shown) in [
+            (
+                "postgres://u:canary@h:5432/d?sslmode=require",
+                "postgres://u:***@h:5432/d?sslmode=require",
+            ),
+            ("postgres://u:can@ry@h/d", "postgres://u:***@h/d"),
+            ("postgres://u@h/d?password=canary", "postgres://u@h/d?***"),
+            ("postgres://u@h/d", "postgres://u@h/d"),
+            ("sqlite:data/x.db", "sqlite:data/x.db"),
+        ] {
+            assert_eq!(without_password(text), shown);
+        }
     }
 }

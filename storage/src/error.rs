@@ -14,10 +14,13 @@ pub enum Error {
     /// A referenced row is gone, or a row that others reference was to be removed.
     #[error("a reference does not allow this")]
     Reference,
-    /// More bytes than the project's quota leaves.
+    /// More bytes than the project's quota leaves; in Harbor's words, which its clients look for.
     #[error(
-        "adding {requested} bytes of storage, which with {used} bytes used exceeds the quota of \
-         {quota} bytes"
+        "adding {} of storage resource, which when updated to current usage of {} will exceed the \
+         configured upper limit of {}",
+        binary(*requested),
+        binary(*used),
+        binary(*quota)
     )]
     OverQuota {
         /// What the project uses, in bytes.
@@ -41,6 +44,25 @@ pub enum Error {
         /// The newest migration of this program.
         known: i64,
     },
+    /// The database server is of a version that this program does not speak to.
+    #[error("the database server is PostgreSQL {found}; this program needs {oldest} or newer")]
+    OldServer {
+        /// What the server says.
+        found: String,
+        /// The oldest major version that will do.
+        oldest: i32,
+    },
+    /// The database server only follows another one.
+    #[error("the database server is a standby, and nothing can be written there; name the primary")]
+    Standby,
+    /// What is between this program and the database gives each transaction to any of its
+    /// connections.
+    #[error(
+        "statements of one connection reach different processes of the database: a pooler in front \
+         of it pools transactions; have it pool sessions (PgBouncer: pool_mode = session), or \
+         connect to the database itself"
+    )]
+    SharedProcess,
     /// The store's layout was written by a newer version of the program.
     #[error(
         "the blob store has format {found:?} and this program knows {known:?}; it was written by \
@@ -68,12 +90,33 @@ pub enum Error {
         /// The column and its value.
         what: String,
     },
+    /// Other transactions were in the way of this one, of which nothing was written. It may be
+    /// tried again at once.
+    #[error("other changes were in the way; try again")]
+    Contended,
     /// The database failed or cannot be reached.
     #[error("database: {0}")]
-    Database(#[source] sqlx::Error),
+    Database(sqlx::Error),
     /// The group of transactions that this one was committed with failed as a whole.
     #[error("database: {0}")]
     Batch(String),
+    /// The object store failed, or cannot be reached.
+    #[error("object store: {what}: {source}")]
+    Store {
+        /// What was tried.
+        what: &'static str,
+        /// How it failed.
+        source: Box<object_store::Error>,
+    },
+    /// The object store failed so often just now that it is not asked for a moment.
+    #[error("object store: not asked, because it failed again and again just now")]
+    StoreResting,
+    /// More bytes wait to be sent to the object store than memory is set aside for.
+    #[error("object store: too many uploads at once")]
+    StoreBusy,
+    /// The settings of the object store are no good.
+    #[error("{0}")]
+    StoreSettings(String),
     /// The file system failed.
     #[error("{what}: {source}")]
     Io {
@@ -85,6 +128,26 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether PostgreSQL gave the transaction up for another one: a lock that was not to be waited
+    /// for, a circle of waiting transactions. The same transaction may work in a moment.
+    pub fn is_contention(&self) -> bool {
+        match self {
+            Self::Contended => true,
+            Self::Database(sqlx::Error::Database(error)) => {
+                error.code().as_deref() == Some("55P03")
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn store(what: &'static str) -> impl Fn(object_store::Error) -> Self {
+        move |source| Self::Store { what, source: Box::new(source) }
+    }
+
+    pub(crate) fn damaged(key: impl std::fmt::Display, what: impl Into<String>) -> Self {
+        Self::Damaged { key: key.to_string(), what: what.into() }
+    }
+
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let what = what.into();
         move |source| match source.kind() {
@@ -108,6 +171,8 @@ impl From<sqlx::Error> for Error {
         // 13 is SQLITE_FULL, 53100 PostgreSQL's disk_full.
         match database.code().as_deref() {
             Some("13" | "53100") => Self::Full("the database"),
+            // PostgreSQL's serialization_failure and deadlock_detected.
+            Some("40001" | "40P01") => Self::Contended,
             _ if database.is_unique_violation() => Self::Conflict,
             _ if database.is_foreign_key_violation() => Self::Reference,
             _ => Self::Database(error),
@@ -119,4 +184,17 @@ impl From<ObjectKeyError> for Error {
     fn from(error: ObjectKeyError) -> Self {
         Self::inconsistent("okey", error)
     }
+}
+
+/// A number of bytes as people read it: `512 B`, `1.5 MiB`.
+fn binary(bytes: i64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let (mut whole, mut tenths, mut unit) = (bytes, 0, "B");
+    for larger in UNITS {
+        if whole < 1024 {
+            break;
+        }
+        (tenths, whole, unit) = (whole % 1024 * 10 / 1024, whole / 1024, larger);
+    }
+    if unit == "B" { format!("{whole} B") } else { format!("{whole}.{tenths} {unit}") }
 }

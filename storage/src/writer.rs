@@ -16,7 +16,13 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, SqliteConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
+use crate::db::{Hold, Touched};
 use crate::error::{Error, Result};
+use crate::remembered::Generations;
+
+mod queue;
+
+use queue::Queue;
 
 /// How many transactions share a commit at most, and how long the first of them waits for it.
 const LARGEST_GROUP: usize = 128;
@@ -27,7 +33,12 @@ pub(crate) struct Writer {
     group: Arc<Mutex<Group>>,
     /// Callers that wait for the connection; while there are some, a commit can be left to them.
     waiting: AtomicUsize,
+    /// Batches that wait for the connection.
+    queue: Queue,
 }
+
+/// Whom to tell how a commit ended.
+type Waiter = oneshot::Sender<Result<()>>;
 
 struct Group {
     /// None after a failure, until the next caller connects again.
@@ -37,35 +48,53 @@ struct Group {
     members: usize,
     /// When the first of those that wait for the commit began to.
     waiting_since: Option<Instant>,
-    committed: Vec<oneshot::Sender<Result<()>>>,
+    /// Who waits for the commit, with what it changes.
+    committed: Vec<(Waiter, Touched)>,
+    generations: Generations,
+    /// When a transaction could not even begin, and why.
+    refused: Option<(Instant, Error)>,
 }
 
 impl Writer {
-    pub(crate) async fn open(options: SqliteConnectOptions) -> Result<Arc<Self>> {
-        let connection = options.connect().await?;
+    /// `options` are for further connections, after a failure.
+    pub(crate) fn new(
+        options: SqliteConnectOptions,
+        connection: SqliteConnection,
+        generations: Generations,
+    ) -> Arc<Self> {
         let group = Group {
             connection: Some(connection),
             open: false,
             members: 0,
             waiting_since: None,
             committed: Vec::new(),
+            generations,
+            refused: None,
         };
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             options,
             group: Arc::new(Mutex::new(group)),
             waiting: AtomicUsize::new(0),
-        }))
+            queue: Queue::default(),
+        })
     }
 
     /// Waits for the connection and opens a savepoint. Runs as a task of its own, so that a
     /// caller which goes away while waiting leaves nothing half begun.
-    pub(crate) async fn begin(self: Arc<Self>) -> Result<WriterTx> {
+    pub(crate) async fn begin(self: Arc<Self>, mut hold: Option<Hold>) -> Result<WriterTx> {
         tokio::spawn(async move {
+            let since = Instant::now();
             self.waiting.fetch_add(1, Ordering::SeqCst);
             let mut group = self.group.clone().lock_owned().await;
             self.waiting.fetch_sub(1, Ordering::SeqCst);
+            group.share_refusal(since)?;
+            if let Some(hold) = &mut hold {
+                // Whoever has left a commit to the next one does not wait for the background.
+                group.settle().await;
+                hold.begins();
+            }
             match group.enter(&self.options).await {
-                Ok(()) => Ok(WriterTx { group: Some(group), writer: self }),
+                Ok(()) => Ok(WriterTx { group: Some(group), hold, writer: self }),
                 Err(error) => {
                     group.fail(&error);
                     Err(error)
@@ -78,13 +107,27 @@ impl Writer {
 
     /// True when somebody else will take the connection next and can commit the group.
     fn has_successor(&self, group: &Group) -> bool {
-        let patient = group.waiting_since.is_none_or(|since| since.elapsed() < LONGEST_WAIT);
-        self.waiting.load(Ordering::SeqCst) > 0 && group.members < LARGEST_GROUP && patient
+        self.waiting.load(Ordering::SeqCst) > 0 && group.has_room()
     }
 }
 
 impl Group {
+    /// Whether more transactions may share the commit of these.
+    fn has_room(&self) -> bool {
+        let patient = self.waiting_since.is_none_or(|since| since.elapsed() < LONGEST_WAIT);
+        self.members < LARGEST_GROUP && patient
+    }
+
     async fn enter(&mut self, options: &SqliteConnectOptions) -> Result<()> {
+        if let Err(error) = self.open(options).await {
+            self.refused = Some((Instant::now(), told(&error)));
+            return Err(error);
+        }
+        self.members += 1;
+        self.run("SAVEPOINT caller").await
+    }
+
+    async fn open(&mut self, options: &SqliteConnectOptions) -> Result<()> {
         if self.connection.is_none() {
             self.connection = Some(options.connect().await?);
         }
@@ -92,8 +135,16 @@ impl Group {
             self.run("BEGIN IMMEDIATE").await?;
             self.open = true;
         }
-        self.members += 1;
-        self.run("SAVEPOINT caller").await
+        Ok(())
+    }
+
+    /// Whoever was waiting already when the database was found locked, or broken, has waited for
+    /// it: one after the other would wait ever longer.
+    fn share_refusal(&self, since: Instant) -> Result<()> {
+        match &self.refused {
+            Some((at, error)) if *at > since => Err(told(error)),
+            _ => Ok(()),
+        }
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<()> {
@@ -103,12 +154,20 @@ impl Group {
         Ok(())
     }
 
+    /// Commits if somebody waits for it.
+    async fn settle(&mut self) {
+        if self.open && !self.committed.is_empty() {
+            self.flush().await;
+        }
+    }
+
     /// Commits the outer transaction and tells everybody in it.
     async fn flush(&mut self) {
         match self.run("COMMIT").await {
             Ok(()) => {
                 self.close();
-                for caller in self.committed.drain(..) {
+                for (caller, touched) in self.committed.drain(..) {
+                    touched.committed(&self.generations);
                     // A caller that has gone away needs no answer.
                     let _ = caller.send(Ok(()));
                 }
@@ -120,12 +179,10 @@ impl Group {
     /// Tells everybody in the group that it failed, and gives the connection up.
     fn fail(&mut self, error: &Error) {
         tracing::error!(%error, transactions = self.committed.len(), "a group of writes failed");
-        for caller in self.committed.drain(..) {
-            let told = match error {
-                Error::Full(what) => Error::Full(what),
-                other => Error::Batch(other.to_string()),
-            };
-            let _ = caller.send(Err(told));
+        for (caller, touched) in self.committed.drain(..) {
+            // Whether it was written is not known.
+            touched.committed(&self.generations);
+            let _ = caller.send(Err(told(error)));
         }
         // Closing rolls back what is open.
         self.connection = None;
@@ -139,26 +196,38 @@ impl Group {
     }
 }
 
+/// What the others are told of an error.
+fn told(error: &Error) -> Error {
+    match error {
+        Error::Full(what) => Error::Full(what),
+        Error::Batch(text) => Error::Batch(text.clone()),
+        other => Error::Batch(other.to_string()),
+    }
+}
+
 /// A savepoint in the writer's current transaction.
 pub(crate) struct WriterTx {
     group: Option<OwnedMutexGuard<Group>>,
+    hold: Option<Hold>,
     writer: Arc<Writer>,
 }
 
 impl WriterTx {
-    pub(crate) async fn commit(mut self) -> Result<()> {
-        let Some(mut group) = self.group.take() else {
+    pub(crate) async fn commit(mut self, touched: Touched) -> Result<()> {
+        let Some(group) = self.group.take() else {
             return Ok(());
         };
-        let writer = self.writer.clone();
+        let (writer, hold) = (self.writer.clone(), self.hold.take());
         let (sender, receiver) = oneshot::channel();
         // A task of its own: the caller may go away, the others in the group may not wait.
         tokio::spawn(async move {
+            // Ends after the group is somebody else's.
+            let (_hold, mut group) = (hold, group);
             if let Err(error) = group.run("RELEASE caller").await {
-                group.committed.push(sender);
+                group.committed.push((sender, touched));
                 return group.fail(&error);
             }
-            group.committed.push(sender);
+            group.committed.push((sender, touched));
             group.waiting_since.get_or_insert_with(Instant::now);
             if !writer.has_successor(&group) {
                 group.flush().await;
@@ -170,14 +239,15 @@ impl WriterTx {
 
 impl Drop for WriterTx {
     fn drop(&mut self) {
-        let Some(mut group) = self.group.take() else {
+        let Some(group) = self.group.take() else {
             return;
         };
-        let writer = self.writer.clone();
+        let (writer, hold) = (self.writer.clone(), self.hold.take());
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
         runtime.spawn(async move {
+            let (_hold, mut group) = (hold, group);
             for sql in ["ROLLBACK TO caller", "RELEASE caller"] {
                 if let Err(error) = group.run(sql).await {
                     return group.fail(&error);

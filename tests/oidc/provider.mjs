@@ -6,7 +6,7 @@
 // Beside the provider's own endpoints there is one for the test:
 //   PUT /control/users/<name>   the user's claims from now on; the JSON `null` blocks the user
 
-import { generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import { text } from 'node:stream/consumers';
 
@@ -17,9 +17,15 @@ const { default: Provider } = await import('oidc-provider');
 const setup = JSON.parse(process.argv[2]);
 const users = new Map();
 
+// By way of PEM: the object that generates a key shares a lock with it, and when Node collects
+// that object while the key is exported, it waits for itself for ever.
 function privateKey(type, alg, options) {
-  const { privateKey } = generateKeyPairSync(type, options);
-  return { ...privateKey.export({ format: 'jwk' }), use: 'sig', alg };
+  const { privateKey: pem } = generateKeyPairSync(type, {
+    ...options,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  return { ...createPrivateKey(pem).export({ format: 'jwk' }), use: 'sig', alg };
 }
 
 const keys = [

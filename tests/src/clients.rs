@@ -9,6 +9,6 @@ mod tap;
 
 pub use bench::{Bench, Ran};
 pub use content::Content;
-pub use daemon::{Containerd, Dockerd};
+pub use daemon::{Buildkitd, Containerd, Dockerd};
 pub use images::random_files;
 pub use stage::{PASSWORD, Stage};

@@ -66,6 +66,13 @@ impl Person {
         Self { credentials, ..self }
     }
 
+    /// Somebody with a registry token at the same place.
+    #[must_use]
+    pub fn bearing(&self, token: &str) -> Self {
+        let credentials = Credentials::Bearer(token.to_owned());
+        Self { client: self.client.clone(), base: self.base.clone(), credentials }
+    }
+
     /// The same, from another address of the loopback.
     #[must_use]
     pub fn from(self, address: [u8; 4]) -> Self {

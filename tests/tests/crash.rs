@@ -2,16 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use roadstead_tests::content::{self, random_bytes, sha256};
-use roadstead_tests::http::{Person, with_query};
+use roadstead_tests::http::Person;
+use roadstead_tests::journal::push_blob;
 use roadstead_tests::{Server, Setup};
 use serde_json::json;
 
 const PUSHERS: usize = 8;
+/// How long pushes are waited for before a kill.
+const LONGEST_CYCLE: Duration = Duration::from_secs(2);
 /// The most bytes of a layer.
 const LARGEST_LAYER: usize = 200_000;
 
@@ -42,35 +45,6 @@ struct Journal {
 }
 
 type Shared = Arc<Mutex<Journal>>;
-
-/// Pushes a blob in one of the ways that clients have; None when the server went away.
-async fn push_blob(
-    person: &Person,
-    rng: &mut StdRng,
-    repository: &str,
-    bytes: &[u8],
-) -> Option<String> {
-    let digest = sha256(bytes);
-    let uploads = format!("/v2/{repository}/blobs/uploads/");
-    let answer = match rng.random_range(0..3) {
-        0 => {
-            let url = with_query(&uploads, &format!("digest={digest}"));
-            person.send("POST", &url).body(bytes.to_vec()).send().await.ok()?
-        }
-        way => {
-            let answer = person.send("POST", &uploads).send().await.ok()?;
-            let location = answer.headers().get("location")?.to_str().ok()?.to_owned();
-            let cut = if way == 1 { 0 } else { bytes.len() / 2 };
-            if cut > 0 {
-                let first = bytes[..cut].to_vec();
-                person.send("PATCH", &location).body(first).send().await.ok()?;
-            }
-            let url = with_query(&location, &format!("digest={digest}"));
-            person.send("PUT", &url).body(bytes[cut..].to_vec()).send().await.ok()?
-        }
-    };
-    (answer.status() == 201).then_some(digest)
-}
 
 async fn push_image(
     person: &Person,
@@ -167,11 +141,15 @@ async fn verify_tags(person: &Person, journal: &Shared) {
     }
 }
 
+fn pushed(journal: &Shared) -> usize {
+    journal.lock().unwrap().images.len()
+}
+
 /// Pushes and deletes with eight clients until the server is killed in the middle of it.
-async fn crash_once(server: &mut Server, rng: &mut StdRng, journal: &Shared) {
+async fn crash_once(server: &mut Server, token: &str, rng: &mut StdRng, journal: &Shared) {
     let pushers: Vec<_> = (0..PUSHERS)
         .map(|pusher| {
-            let (person, journal) = (server.admin(), journal.clone());
+            let (person, journal) = (server.bearer(token), journal.clone());
             let mut rng = StdRng::seed_from_u64(rng.random());
             tokio::spawn(async move {
                 while push_image(&person, &mut rng, &journal, pusher).await.is_some() {
@@ -182,7 +160,13 @@ async fn crash_once(server: &mut Server, rng: &mut StdRng, journal: &Shared) {
             })
         })
         .collect();
-    tokio::time::sleep(Duration::from_micros(rng.random_range(0..400_000))).await;
+    // After some pushes, however long they take here, and then somewhere in the next ones.
+    let (before, wanted) = (pushed(journal), rng.random_range(0..6));
+    let since = Instant::now();
+    while pushed(journal) < before + wanted && since.elapsed() < LONGEST_CYCLE {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    tokio::time::sleep(Duration::from_micros(rng.random_range(0..100_000))).await;
     server.kill();
     for pusher in pushers {
         pusher.await.expect("no pusher was told anything wrong");
@@ -198,12 +182,16 @@ async fn no_acknowledged_push_is_lost_when_the_server_is_killed() {
     let journal = Shared::default();
     let mut server = Setup::new().start();
     let mut restarts = Vec::new();
+    // A password would be verified anew after each crash, which takes longer than the crash.
+    let scope = |n| format!("repository:library/crash-{n}:pull,push,delete");
+    let scopes: Vec<String> = (0..PUSHERS).map(scope).collect();
+    let (token, _) = server.admin().registry_token(&scopes.join(" ")).await;
     for crash in 0..crashes {
         let before: HashSet<String> = journal.lock().unwrap().images.keys().cloned().collect();
-        crash_once(&mut server, &mut rng, &journal).await;
+        crash_once(&mut server, &token, &mut rng, &journal).await;
         server.assert_clean(if crash % 25 == 24 { &["--deep"] } else { &[] });
         restarts.push(server.start());
-        let person = server.admin();
+        let person = server.bearer(&token);
         let images = journal.lock().unwrap().images.clone();
         // What is new after each crash, some of the rest, and in the end everything.
         let all = crash + 1 == crashes;

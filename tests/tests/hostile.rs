@@ -421,7 +421,9 @@ async fn large_annotations_make_small_pages_of_referrers() {
         next = link.trim_start_matches('<').split('>').next().unwrap().to_owned();
     }
     let grown = server.peak_memory().saturating_sub(before);
-    assert!(grown < 2 * BOUND, "memory grew by {} MiB", grown / MIB);
+    // A page takes some 16 MiB for a moment, and each thread's arena keeps one; all of them at once
+    // would take 180 MiB.
+    assert!(grown < 4 * BOUND, "memory grew by {} MiB", grown / MIB);
 }
 
 #[test]

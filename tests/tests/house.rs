@@ -8,7 +8,8 @@ use serde_json::Value;
 /// Each room and the rooms it may depend on; skipping levels downward is fine.
 const ROOMS: &[(&str, &[&str])] = &[
     ("model", &[]),
-    ("storage", &["model"]),
+    ("pages", &[]),
+    ("storage", &["pages", "model"]),
     ("auth", &["storage", "model"]),
     ("registry", &["auth", "storage", "model"]),
     ("api", &["registry", "auth", "storage", "model"]),
@@ -16,6 +17,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("server", &["api", "jobs", "registry", "auth", "storage", "model"]),
     // The tests know the binary only.
     ("tests", &[]),
+    // So do the measurements.
+    ("bench", &[]),
 ];
 
 fn edges() -> BTreeMap<String, BTreeSet<String>> {

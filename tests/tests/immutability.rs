@@ -102,6 +102,9 @@ async fn rules_are_kept_as_harbor_keeps_them() {
         "scope_selectors": expected["scope_selectors"], "tag_selectors": expected["tag_selectors"]});
     assert_eq!(status(&alice, "PUT", &second_path, &same).await, 409);
     assert_eq!(status(&alice, "PUT", &path, &change).await, 400, "the ids differ");
+    assert_eq!(status(&alice, "PUT", &path, &Value::Null).await, 422);
+    let missing = format!("{}/4711", path.rsplit_once('/').unwrap().0);
+    assert_eq!(status(&alice, "PUT", &missing, &Value::Null).await, 404, "whatever the body says");
     // Rules of other projects are not there.
     let admin = server.admin();
     admin.create_project("other", false).await;
@@ -238,7 +241,7 @@ async fn a_strict_server_refuses_the_same_push_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_pushes_to_a_new_immutable_tag_one_wins() {
     const PUSHES: usize = 24;
-    let rounds = if std::env::var_os("ROADSTEAD_TEST_QUICK").is_some() { 20 } else { 100 };
+    let rounds = if std::env::var_os("ROADSTEAD_TEST_QUICK").is_some() { 20 } else { 500 };
     let (_server, alice) = team(Setup::new()).await;
     add(&alice, &rule(("repoMatches", "**"), ("matches", "**"))).await;
     alice.push_blob("team/app", b"{}").await;

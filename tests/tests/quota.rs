@@ -175,7 +175,7 @@ async fn coming_near_the_limit_leaves_one_warning() {
 async fn pushes_at_the_same_time_never_pass_the_limit() {
     const PUSHES: u8 = 8;
     const SIZE: i64 = 1000;
-    let rounds = if std::env::var_os("ROADSTEAD_TEST_QUICK").is_some() { 20 } else { 100 };
+    let rounds = if std::env::var_os("ROADSTEAD_TEST_QUICK").is_some() { 20 } else { 500 };
     let (server, alice) = team().await;
     let admin = server.admin();
     for round in 0..rounds {

@@ -146,8 +146,9 @@ async fn sessions_expire_and_leave_nothing_behind() {
         .start();
     let admin = server.admin();
     let location = admin.start_upload("library/late").await;
-    let answer = admin.send("PATCH", &location).body("some bytes").send().await.unwrap();
-    assert_eq!(answer.status(), 202);
+    // More than is held in memory.
+    let answer = admin.send("PATCH", &location).body("some bytes".repeat(10_000)).send();
+    assert_eq!(answer.await.unwrap().status(), 202);
     assert!(only_object(&server).exists());
     tokio::time::sleep(Duration::from_millis(2500)).await;
     let late = admin.get(&location).await;
@@ -239,12 +240,97 @@ async fn a_session_lives_as_long_as_its_bytes_arrive() {
 async fn a_session_whose_bytes_are_gone_is_told_to_begin_again() {
     let server = Setup::new().start();
     let admin = server.admin();
+    // More than is held in memory.
+    let some = "some bytes ".repeat(10_000);
     for method in ["PATCH", "PUT"] {
         let location = admin.start_upload("library/gone").await;
-        admin.send("PATCH", &location).body("some bytes").send().await.unwrap();
+        admin.send("PATCH", &location).body(some.clone()).send().await.unwrap();
         std::fs::remove_file(only_object(&server)).unwrap();
-        let url = with_query(&location, &format!("digest={}", sha256(b"x")));
+        let digest = sha256(format!("{some}more").as_bytes());
+        let url = with_query(&location, &format!("digest={digest}"));
         let answer = admin.send(method, &url).body("more").send().await.unwrap();
         assert_eq!(error_code(answer).await, "BLOB_UPLOAD_UNKNOWN");
     }
+}
+
+/// Sends a few bytes to a new session; returns where it is.
+async fn begun(server: &Server, bytes: &[u8]) -> String {
+    let admin = server.admin();
+    let location = admin.start_upload("library/small").await;
+    let answer = admin.send("PATCH", &location).body(bytes.to_vec()).send().await.unwrap();
+    assert_eq!(answer.status(), 202);
+    let progress = admin.get(&location).await;
+    assert_eq!(header(&progress, "range"), format!("0-{}", bytes.len() - 1));
+    location
+}
+
+/// Finishes a session with the rest of a blob.
+async fn finished(server: &Server, location: &str, blob: &[u8], rest: &[u8]) {
+    let url = with_query(location, &format!("digest={}", sha256(blob)));
+    let answer = server.admin().send("PUT", &url).body(rest.to_vec()).send().await.unwrap();
+    assert_eq!(answer.status(), 201);
+    let path = format!("/v2/library/small/blobs/{}", sha256(blob));
+    assert_eq!(server.admin().get(&path).await.bytes().await.unwrap(), blob);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_upload_goes_on_in_pieces_and_in_the_wrong_order_is_told_where_it_is() {
+    let server = Setup::new().start();
+    let admin = server.admin();
+    let location = begun(&server, b"one ").await;
+    let ask = |range: &str, body: &'static str| {
+        admin.send("PATCH", &location).header("content-range", range).body(body).send()
+    };
+    let answer = ask("9-11", "no ").await.unwrap();
+    assert_eq!((answer.status().as_u16(), header(&answer, "range").as_str()), (416, "0-3"));
+    let answer = ask("4-7", "two ").await.unwrap();
+    assert_eq!((answer.status().as_u16(), header(&answer, "range").as_str()), (202, "0-7"));
+    finished(&server, &location, b"one two three", b"three").await;
+    // With another digest it ends, as every session does.
+    let location = begun(&server, b"something").await;
+    let url = with_query(&location, &format!("digest={}", sha256(b"something else")));
+    let answer = admin.send("PUT", &url).send().await.unwrap();
+    assert_eq!(error_code(answer).await, "DIGEST_INVALID");
+    assert_eq!(admin.get(&location).await.status(), 404);
+    // And when it is cancelled.
+    let location = begun(&server, b"something").await;
+    assert_eq!(admin.send("DELETE", &location).send().await.unwrap().status(), 204);
+    assert_eq!(admin.get(&location).await.status(), 404);
+    server.assert_clean(&["--deep"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_upload_that_pauses_is_durable_soon_and_one_that_outgrows_memory_at_once() {
+    let mut server = Setup::new().start();
+    let (waits, grows) = (begun(&server, b"one ").await, begun(&server, b"two ").await);
+    let much = random_bytes(&mut rng(), 100_000);
+    let answer = server.admin().send("PATCH", &grows).body(much.clone()).send().await.unwrap();
+    assert_eq!(header(&answer, "range"), "0-100003");
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    server.kill();
+    server.start();
+    for (location, range) in [(&waits, "0-3"), (&grows, "0-100003")] {
+        assert_eq!(header(&server.admin().get(location).await, "range"), range);
+    }
+    finished(&server, &waits, b"one three", b"three").await;
+    finished(&server, &grows, &[b"two ".as_slice(), &much, b"three"].concat(), b"three").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_uploads_outlive_a_restart_and_after_a_crash_begin_again() {
+    let mut server = Setup::new().start();
+    let location = begun(&server, b"one ").await;
+    server.terminate();
+    server.wait();
+    server.start();
+    finished(&server, &location, b"one two", b"two").await;
+    let location = begun(&server, b"three ").await;
+    server.kill();
+    server.start();
+    let progress = server.admin().get(&location).await;
+    // Either it was settled in time, or nothing of it is there.
+    assert!(["0-0", "0-5"].contains(&header(&progress, "range").as_str()));
+    let location = begun(&server, b"three ").await;
+    finished(&server, &location, b"three four", b"four").await;
+    server.assert_clean(&["--deep"]);
 }

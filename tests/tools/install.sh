@@ -1,11 +1,15 @@
 #!/bin/sh
 # Installs the clients that the whole-system tests drive: Debian packages for the daemons, Go
-# programs in the versions that go.mod pins, and the OpenID Connect provider of ../oidc. Quick when
-# nothing is missing.
-#   --quick   do only what needs no root: the Go programs and the provider
+# programs in the versions that go.mod pins, the OpenID Connect provider of ../oidc, and what makes
+# and tries the client of the API. Quick when nothing is missing.
+#   --quick   do only what needs no root
 set -eu
 cd "$(dirname "$0")"
 PATH=$PATH:/usr/sbin:/sbin
+# Debian keeps the programs of PostgreSQL apart, by version.
+for bin in /usr/lib/postgresql/*/bin; do
+    PATH=$PATH:$bin
+done
 
 # A command that a test runs, and the package that brings it.
 clients='
@@ -22,6 +26,27 @@ slapd slapd
 ldapmodify ldap-utils
 node nodejs
 npm npm
+python3 python3
+haproxy haproxy
+initdb postgresql
+postgres postgresql
+psql postgresql-client
+pgbouncer pgbouncer
+debootstrap debootstrap
+iptables iptables
+ip iproute2
+curl curl
+ceph-mon ceph-mon
+ceph-osd ceph-osd
+radosgw radosgw
+ceph ceph-common
+nsenter util-linux
+strace strace
+mkfs.xfs xfsprogs
+xfs_io xfsprogs
+mkfs.ext4 e2fsprogs
+radosgw-admin ceph-common
+monmaptool ceph-base
 '
 
 missing_packages() {
@@ -30,6 +55,10 @@ missing_packages() {
             echo "$package"
         fi
     done | sort -u
+    # Debian keeps what makes environments of Python apart.
+    if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
+        echo python3-venv
+    fi
 }
 
 as_root() {
@@ -94,6 +123,22 @@ build_programs() {
     echo "clients: every Go program is built"
 }
 
+# Programs whose dependencies do not go together with those of the others: they have modules of
+# their own, in directories.
+build_apart() (
+    name=$1
+    package=$2
+    cd "${3:-$name}"
+    if [ -x "../bin/$name" ] && [ ! go.mod -nt "../bin/$name" ] && [ ! go.sum -nt "../bin/$name" ]; then
+        echo "clients: $name is built"
+    else
+        echo "clients: building $name"
+        CGO_ENABLED=0 GOFLAGS=-mod=readonly \
+            go build -trimpath -ldflags '-s -w' -o "../bin/$name" "$package"
+        touch "../bin/$name"
+    fi
+)
+
 install_provider() (
     cd ../oidc
     if [ node_modules/.package-lock.json -nt package-lock.json ]; then
@@ -104,8 +149,66 @@ install_provider() (
     fi
 )
 
+install_azurite() (
+    cd ../stores
+    if [ node_modules/.package-lock.json -nt package-lock.json ]; then
+        echo "clients: the emulator of Azure is installed"
+    else
+        echo "clients: installing the emulator of Azure"
+        npm ci --ignore-scripts --no-audit --no-fund
+    fi
+)
+
+# What generates the client of the API out of its document, and compiles it.
+install_web() (
+    cd ../../web
+    if [ node_modules/.package-lock.json -nt package-lock.json ]; then
+        echo "clients: the generator of the typed client is installed"
+    else
+        echo "clients: installing the generator of the typed client"
+        npm ci --ignore-scripts --no-audit --no-fund
+    fi
+)
+
+# What compares the server with the document of its API.
+install_schemathesis() (
+    cd ../document
+    if cmp -s requirements.txt venv/requirements.txt; then
+        echo "clients: schemathesis is installed"
+    else
+        echo "clients: installing schemathesis"
+        rm -rf venv
+        python3 -m venv venv
+        venv/bin/pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
+        cp requirements.txt venv/requirements.txt
+    fi
+)
+
+# An S3 over a directory.
+s3s=0.14.1
+build_s3s() {
+    if [ -x bin/s3s-fs ] && bin/s3s-fs --version | grep -q "$s3s"; then
+        echo "clients: s3s-fs is built"
+    else
+        echo "clients: building s3s-fs"
+        cargo install --locked --quiet --root . s3s-fs --version "$s3s" --features binary
+        rm -f .crates.toml .crates2.json
+    fi
+}
+
 if [ "${1:-}" != --quick ]; then
     install_packages
 fi
 build_programs
+build_apart docker-compose github.com/docker/compose/v2/cmd docker
+build_apart buildx github.com/docker/buildx/cmd/buildx docker
+build_apart buildkitd github.com/moby/buildkit/cmd/buildkitd docker
+build_apart notation github.com/notaryproject/notation/cmd/notation
+build_apart modctl github.com/modelpack/modctl
+build_apart versitygw github.com/versity/versitygw/cmd/versitygw
+build_apart fake-gcs-server github.com/fsouza/fake-gcs-server
+build_s3s
 install_provider
+install_azurite
+install_web
+install_schemathesis

@@ -1,4 +1,4 @@
-//! Harbor's `CVEAllowlist`: vulnerabilities that a project accepts.
+//! Harbor's `CVEAllowlist`: vulnerabilities that a project accepts, or the system.
 
 use std::collections::BTreeSet;
 
@@ -8,6 +8,7 @@ use roadstead_storage::tables::project::Project;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::executions::NO_TIME;
 use crate::failure::Failure;
 
 /// The most entries of a list.
@@ -19,8 +20,11 @@ const LONGEST_NAME: usize = 255;
 #[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[schema(as = CVEAllowlist)]
 #[serde(default)]
+#[schema(example = json!({"items": [{"cve_id": "CVE-2026-1"}]}))]
 pub(crate) struct CveAllowlist {
+    #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     project_id: Option<i64>,
     /// In seconds since 1970; absent for never.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,9 +51,21 @@ impl CveAllowlist {
             created_at: project.created_at,
             updated_at: project.created_at,
         });
+        let id = Some(project.id.0);
+        Self { id, project_id: id, ..Self::of_system(Some(list)) }
+    }
+
+    /// The list of the system; an empty one where there never was one.
+    pub(crate) fn of_system(list: Option<Allowlist>) -> Self {
+        let list = list.unwrap_or_else(|| Allowlist {
+            expires_at: None,
+            items: Vec::new(),
+            created_at: NO_TIME,
+            updated_at: NO_TIME,
+        });
         Self {
-            id: Some(project.id.0),
-            project_id: Some(project.id.0),
+            id: None,
+            project_id: None,
             expires_at: list.expires_at.map(Timestamp::seconds),
             items: Some(list.items.into_iter().map(|cve_id| CveItem { cve_id }).collect()),
             creation_time: Some(list.created_at.rfc3339()),
@@ -57,7 +73,7 @@ impl CveAllowlist {
         }
     }
 
-    /// When the list ends, and what is in it, for `project` (None for a new one).
+    /// When the list ends, and what is in it, for `project` (None for a new one, or the system).
     pub(crate) fn checked(
         self,
         project: Option<ProjectId>,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use roadstead_auth::Caller;
 use roadstead_model::{ProjectId, RoleId};
 use roadstead_storage::Conn;
-use roadstead_storage::tables::project::Project;
+use roadstead_storage::tables::project::{self, Project};
 use roadstead_storage::tables::{binding, cve_allowlist, project_metadata};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -29,6 +29,7 @@ pub(crate) struct ProjectAnswer {
     togglable: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     current_user_role_id: Option<i64>,
+    #[schema(required = true)]
     current_user_role_ids: Option<Vec<i64>>,
     repo_count: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,6 +51,7 @@ pub(crate) async fn answers(
         Some(id) => binding::roles_by_project(conn, id).await?,
         None => HashMap::new(),
     };
+    let repositories = project::repositories_of(conn, &ids).await?;
     let (mut settings, mut lists) = (HashMap::new(), HashMap::new());
     if detail {
         settings = project_metadata::of(conn, &ids).await?;
@@ -76,7 +78,7 @@ pub(crate) async fn answers(
             current_user_role_id: strongest.map(|role| role.0),
             current_user_role_ids: (!roles.is_empty())
                 .then(|| roles.into_iter().map(|role| role.0).collect()),
-            repo_count: project.repositories,
+            repo_count: repositories.get(&project.id).copied().unwrap_or(0),
             metadata: detail.then(|| metadata.into()),
             cve_allowlist: detail.then_some(list),
         });

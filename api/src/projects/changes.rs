@@ -12,7 +12,7 @@ use roadstead_model::{PrincipalId, ProjectId, ProjectName, Timestamp};
 use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::project::{self, Project};
 use roadstead_storage::tables::{cve_allowlist, project_metadata, user};
-use roadstead_storage::{Error as StorageError, Tx};
+use roadstead_storage::{Error as StorageError, Turn, Tx};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -27,6 +27,7 @@ use crate::{Api, BASE};
 /// Harbor's `ProjectReq`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(example = json!({"project_name": "team", "metadata": {"public": "false"}, "storage_limit": -1}))]
 pub(super) struct ProjectReq {
     project_name: Option<String>,
     public: Option<bool>,
@@ -101,7 +102,7 @@ pub(super) async fn create(
         return Err(Failure::bad_request("a new project has no retention_id yet"));
     }
     let now = api.clock.now();
-    let mut tx = api.db.begin().await?;
+    let mut tx = api.db.begin_turn(Turn::Authority).await?;
     let public = settings.public.unwrap_or(false);
     let id = match project::insert(&mut tx, &name, owner, public, quota, now).await {
         Err(StorageError::Conflict) => {
@@ -122,10 +123,10 @@ pub(super) async fn create(
 /// first administrator.
 async fn owner(api: &Api, caller: &Caller) -> Result<PrincipalId, Failure> {
     let path = format!("{BASE}/projects");
+    let configuration = api.auth.configuration().await?;
     let mut conn = api.db.read().await?;
     let allowed = caller.require_making_projects(&mut conn).await?;
-    let restricted = api.auth.configuration().await?.text("project_creation_restriction")
-        == "adminonly"
+    let restricted = configuration.text("project_creation_restriction") == "adminonly"
         && !caller.is_sysadmin()
         && !caller.is_robot();
     let first = user::first_sysadmin(&mut conn).await?;
@@ -165,7 +166,7 @@ pub(super) async fn update(
 ) -> Result<StatusCode, Failure> {
     let settings = request.settings(Some(project.id))?;
     let now = api.clock.now();
-    let mut tx = api.db.begin().await?;
+    let mut tx = api.db.begin_turn(Turn::Authority).await?;
     if !project::lock(&mut tx, project.id, now).await? {
         return Err(Failure::not_found(format!("project {} not found", project.name)));
     }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use roadstead_auth::Caller;
 use roadstead_model::{Action, Resource, RoleId};
-use roadstead_storage::tables::project::Project;
+use roadstead_storage::tables::project::{self, Project};
 use roadstead_storage::tables::{member, usage};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -48,10 +48,14 @@ struct ProjectSummaryQuota {
     used: Storage,
 }
 
-pub(super) async fn deletable(Extension(project): Extension<Project>) -> Json<ProjectDeletable> {
-    let deletable = project.repositories == 0;
+pub(super) async fn deletable(
+    State(api): State<Api>,
+    Extension(project): Extension<Project>,
+) -> Result<Json<ProjectDeletable>, Failure> {
+    let mut conn = api.db.read().await?;
+    let deletable = project::count_repositories(&mut conn, project.id).await? == 0;
     let message = "the project contains repositories, can not be deleted";
-    Json(ProjectDeletable { deletable, message: (!deletable).then_some(message) })
+    Ok(Json(ProjectDeletable { deletable, message: (!deletable).then_some(message) }))
 }
 
 /// The quota and the numbers of members are for those who may read them.
@@ -61,7 +65,8 @@ pub(super) async fn summary(
     Extension(project): Extension<Project>,
 ) -> Result<Json<ProjectSummary>, Failure> {
     let mut conn = api.db.read().await?;
-    let mut summary = ProjectSummary { repo_count: project.repositories, ..Default::default() };
+    let repo_count = project::count_repositories(&mut conn, project.id).await?;
+    let mut summary = ProjectSummary { repo_count, ..Default::default() };
     let quota = permission(Resource::Quota, Action::Read);
     if caller.require_in_project(&mut conn, &project, quota).await?.is_ok() {
         let usage = usage::find(&mut conn, project.id).await?;

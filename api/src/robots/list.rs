@@ -39,7 +39,8 @@ pub(super) fn register(routes: &mut Routes) {
     routes
         .add(&Method::GET, "/robots", Access::Login, list, description)
         .listed()
-        .answers_list::<RobotAnswer>();
+        .answers_list::<RobotAnswer>()
+        .fails(&[404]);
 }
 
 async fn list(
@@ -51,6 +52,7 @@ async fn list(
     let wanted = filters(&query, COLUMNS)?;
     let mut order = sorting(&query, COLUMNS)?;
     order.extend([("p.name", false), ("p.id", false)]);
+    let configuration = api.auth.configuration().await?;
     let mut conn = api.db.read().await?;
     let project = home(&mut conn, &caller, &wanted.handled).await?;
     let allowed = match project {
@@ -62,13 +64,14 @@ async fn list(
     };
     let path = format!("{BASE}/robots");
     if let Err(refusal) = allowed {
+        // Writing that down takes a connection.
+        drop(conn);
         return Err(refuse(&api, &caller, &Method::GET, &path, refusal).await);
     }
     let project = match project {
         Home::Project(project) => Some(project.id),
         _ => None,
     };
-    let configuration = api.auth.configuration().await?;
     let (limit, offset) = (query.limit(), query.offset());
     let total = robot::count(&mut conn, project, &wanted.conditions).await?;
     let robots = robot::list(&mut conn, project, &wanted.conditions, &order, limit, offset).await?;

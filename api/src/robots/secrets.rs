@@ -36,15 +36,17 @@ pub(super) fn register(routes: &mut Routes) {
     routes
         .add(&Method::POST, path, update, create, description)
         .answers::<RobotSecretCreated>()
-        .status(201);
+        .status(201)
+        .fails(&[409]);
     let description = about("deleteRobotSecret", "Take a secret of a robot account back");
     let path = "/robots/{robot_id}/secrets/{secret_id}";
-    routes.add(&Method::DELETE, path, update, remove, description);
+    routes.add(&Method::DELETE, path, update, remove, description).fails(&[409]);
 }
 
 /// Harbor's `RobotSec`.
 #[derive(Default, Deserialize, Serialize, ToSchema)]
 #[serde(default)]
+#[schema(example = json!({"secret": ""}))]
 struct RobotSec {
     #[serde(deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
     secret: String,

@@ -25,17 +25,20 @@ pub(super) fn register(routes: &mut Routes) {
     let description = about("updateUserProfile", "Change what an account says of its person");
     routes
         .add(&Method::PUT, "/users/{user_id}", own, update_profile, description)
-        .accepts::<UserProfile>();
+        .accepts::<UserProfile>()
+        .fails(&[409]);
     let description = about("deleteUser", "Delete an account");
-    routes.add(&Method::DELETE, "/users/{user_id}", delete, remove, description);
+    routes.add(&Method::DELETE, "/users/{user_id}", delete, remove, description).fails(&[412]);
     let description = about("setUserSysAdmin", "Make somebody an administrator, or end that");
     routes
         .add(&Method::PUT, "/users/{user_id}/sysadmin", system, set_sysadmin, description)
-        .accepts::<UserSysAdminFlag>();
+        .accepts::<UserSysAdminFlag>()
+        .fails(&[412]);
     let description = about("setUserDisabled", "Disable an account, or enable it again");
     routes
         .add(&Method::PUT, "/users/{user_id}/disabled", system, set_disabled, description)
-        .accepts::<UserDisabled>();
+        .accepts::<UserDisabled>()
+        .fails(&[412]);
     let description = about("updateUserPassword", "Change a password");
     routes
         .add(&Method::PUT, "/users/{user_id}/password", own, change_password, description)
@@ -45,6 +48,7 @@ pub(super) fn register(routes: &mut Routes) {
 /// Harbor's `UserProfile`.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(example = json!({"email": "alice@example.com", "realname": "Alice", "comment": ""}))]
 struct UserProfile {
     #[serde(deserialize_with = "null_as_default")]
     email: String,
@@ -57,6 +61,7 @@ struct UserProfile {
 /// Harbor's `UserSysAdminFlag`.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(example = json!({"sysadmin_flag": false}))]
 struct UserSysAdminFlag {
     #[serde(deserialize_with = "null_as_default")]
     sysadmin_flag: bool,
@@ -64,6 +69,7 @@ struct UserSysAdminFlag {
 
 /// Whether an account is disabled.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"disabled": false}))]
 struct UserDisabled {
     disabled: bool,
 }
@@ -71,6 +77,7 @@ struct UserDisabled {
 /// Harbor's `PasswordReq`.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(example = json!({"old_password": "Correct-Horse-1", "new_password": "Correct-Horse-2"}))]
 struct PasswordReq {
     #[serde(deserialize_with = "null_as_default")]
     old_password: String,

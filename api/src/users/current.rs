@@ -21,7 +21,8 @@ pub(super) fn register(routes: &mut Routes) {
     let description = about("getCurrentUserInfo", "Find the caller's own account");
     routes
         .add(&Method::GET, "/users/current", Access::Login, current, description)
-        .answers::<UserAnswer>();
+        .answers::<UserAnswer>()
+        .fails(&[412]);
     let description = about("getCurrentUserPermissions", "List what the caller may do somewhere");
     routes
         .add(&Method::GET, "/users/current/permissions", Access::Login, permissions, description)
@@ -48,11 +49,19 @@ enum Scope {
 }
 
 impl Scope {
-    /// `/system`, or `/project/{id}`.
-    fn parse(text: &str) -> Option<Self> {
-        match text.trim_end_matches('/').strip_prefix('/')? {
-            "system" => Some(Self::System),
-            rest => rest.strip_prefix("project/")?.parse().ok().map(ProjectId).map(Self::Project),
+    /// `/system`, or `/project/{id}`; behind either the resource that it is narrowed to.
+    fn parse(text: &str) -> Option<(Self, Option<&str>)> {
+        let text = text.trim_end_matches('/').strip_prefix('/')?;
+        let (first, rest) = text.split_once('/').unzip();
+        match first.unwrap_or(text) {
+            "system" => Some((Self::System, rest)),
+            "project" => {
+                let rest = rest?;
+                let (id, below) = rest.split_once('/').unzip();
+                let id = id.unwrap_or(rest).parse().ok()?;
+                Some((Self::Project(ProjectId(id)), below))
+            }
+            _ => None,
         }
     }
 }
@@ -66,10 +75,12 @@ async fn permissions(
     let query = ListQuery::parse(&query.unwrap_or_default())?;
     let relative = query.get("relative").is_some_and(|value| truthy(value.as_bytes()));
     let mut conn = api.db.read().await?;
-    let (base, found) = match query.get("scope").and_then(Scope::parse) {
-        None => return Ok(Json(Vec::new())),
-        Some(Scope::System) => ("/system".to_owned(), caller.permissions(&mut conn, None).await?),
-        Some(Scope::Project(id)) => match project::find_by_id(&mut conn, id).await? {
+    let Some((scope, only)) = query.get("scope").and_then(Scope::parse) else {
+        return Ok(Json(Vec::new()));
+    };
+    let (base, found) = match scope {
+        Scope::System => ("/system".to_owned(), caller.permissions(&mut conn, None).await?),
+        Scope::Project(id) => match project::find_by_id(&mut conn, id).await? {
             None => return Ok(Json(Vec::new())),
             Some(project) => {
                 (format!("/project/{id}"), caller.permissions(&mut conn, Some(&project)).await?)
@@ -79,8 +90,9 @@ async fn permissions(
     drop(conn);
     let named = |permission: Permission| {
         // The project itself is the scope.
-        let is_scope = permission.resource == Resource::Project && base != "/system";
-        let resource = match (is_scope, relative) {
+        let is_project = permission.resource == Resource::Project && base != "/system";
+        let resource = match (is_project, relative) {
+            (_, true) if only.is_some() => ".".to_owned(),
             (true, true) => ".".to_owned(),
             (true, false) => base.clone(),
             (false, true) => permission.resource.name().to_owned(),
@@ -88,5 +100,7 @@ async fn permissions(
         };
         PermissionAnswer::new(resource, permission.action)
     };
-    Ok(Json(found.into_iter().map(named).collect()))
+    let wanted =
+        |permission: &Permission| only.is_none_or(|only| permission.resource.name() == only);
+    Ok(Json(found.into_iter().filter(wanted).map(named).collect()))
 }

@@ -4,7 +4,7 @@ use roadstead_model::PrincipalId;
 use roadstead_storage::tables::session::{self, Session};
 use roadstead_storage::tables::user::{self, Source, UserAccount};
 use roadstead_storage::tables::{audit, principal};
-use roadstead_storage::{Error as StorageError, Tx};
+use roadstead_storage::{Error as StorageError, Turn, Tx};
 
 use super::{ADMIN, check_profile, event};
 use crate::authenticate::Auth;
@@ -36,7 +36,7 @@ impl Auth {
     /// [`Error::Invalid`], [`Error::Conflict`], [`Error::Denied`] with a message for people.
     pub async fn update_profile(&self, by: &Caller, id: PrincipalId, to: &Profile) -> Result<()> {
         check_profile(&to.email, &to.realname, &to.comment)?;
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         let account = changeable(&mut tx, by, id).await?;
         if account.source != Source::Db {
             return Err(NOT_HERE);
@@ -61,7 +61,7 @@ impl Auth {
     /// # Errors
     /// [`Error::Precondition`] for the last one, [`Error::Denied`].
     pub async fn set_sysadmin(&self, by: &Caller, id: PrincipalId, sysadmin: bool) -> Result<()> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         user::count_sysadmins(&mut tx).await?;
         let account = changeable(&mut tx, by, id).await?;
         if sysadmin && !is_administrator(by) {
@@ -82,7 +82,7 @@ impl Auth {
     /// # Errors
     /// [`Error::Denied`] for oneself and the built-in administrator.
     pub async fn set_disabled(&self, by: &Caller, id: PrincipalId, disabled: bool) -> Result<()> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         user::count_sysadmins(&mut tx).await?;
         let account = changeable(&mut tx, by, id).await?;
         require_dispensable(by, &account)?;
@@ -103,7 +103,7 @@ impl Auth {
     /// # Errors
     /// [`Error::Denied`] for oneself and the built-in administrator.
     pub async fn delete_user(&self, by: &Caller, id: PrincipalId) -> Result<()> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         user::count_sysadmins(&mut tx).await?;
         let account = changeable(&mut tx, by, id).await?;
         require_dispensable(by, &account)?;
@@ -144,7 +144,7 @@ impl Auth {
             return Err(Error::Invalid("the new password must differ from the old one"));
         }
         let hash = self.passwords.hash(new).await?;
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         // Hashing took its time; the account may have gone, or risen, since.
         let account = changeable(&mut tx, by, id).await?;
         let now = self.clock.now();

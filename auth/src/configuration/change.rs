@@ -5,7 +5,7 @@ use std::time::Duration;
 use roadstead_model::{Origin, PrincipalId};
 use roadstead_storage::tables::audit::{self, Actor, Event};
 use roadstead_storage::tables::{setting, user};
-use roadstead_storage::{Conn, Tx};
+use roadstead_storage::{Conn, Turn, Tx};
 use serde_json::{Map, Value};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -51,7 +51,7 @@ impl Auth {
         }
         let given = checked(changes)?;
         require_collector(&given).await?;
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         let (before, changes) = self.differing(&mut tx, given.clone()).await?;
         self.check_passwords(&mut tx, &given, &changes).await?;
         self.check_change(&mut tx, &before, &changes).await?;
@@ -75,7 +75,7 @@ impl Auth {
         let changes = checked(&changes)?;
         let origin = Origin::default();
         let actor = Actor { principal: None, name: "system", origin: &origin };
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         let (before, changes) = self.differing(&mut tx, changes).await?;
         self.write_changes(tx, actor, before, &changes).await?;
         self.configuration.fix();
@@ -167,6 +167,7 @@ impl Auth {
         for (key, value) in changes {
             self.configuration.write(&mut tx, key, value).await?;
         }
+        tx.announce().await?;
         tx.commit().await?;
         self.configuration.refresh();
         Ok(())

@@ -8,7 +8,7 @@ use roadstead_storage::tables::audit::{self, Actor, Event};
 use roadstead_storage::tables::group;
 use roadstead_storage::tables::principal::{self, Principal};
 use roadstead_storage::tables::user::{self, NewUser, Source, UserAccount};
-use roadstead_storage::{Conn, Error as StorageError, Tx};
+use roadstead_storage::{Conn, Error as StorageError, Turn, Tx};
 
 use super::trouble;
 use crate::authenticate::Auth;
@@ -166,7 +166,7 @@ impl Auth {
         by: By<'_>,
     ) -> Result<Option<Principal>> {
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         let account = user::find(&mut tx, name).await?;
         if let Some(account) = &account
             && !self.may_enter(&mut tx, account, person).await?

@@ -107,7 +107,7 @@ async fn log_in(
     auth.end_session(&before).await?;
     let cookie = auth.begin_session(&principal, &headers, &origin, None).await?;
     let mut response = StatusCode::OK.into_response();
-    remember(&auth, &cookie, &mut response);
+    remember(&origin, &cookie, &mut response);
     Ok(response)
 }
 
@@ -160,9 +160,9 @@ async fn user_exists(
 }
 
 /// Gives a browser its cookie, and the token that goes with it.
-pub(super) fn remember(auth: &Auth, cookie: &Cookie, response: &mut Response) {
+pub(super) fn remember(origin: &Origin, cookie: &Cookie, response: &mut Response) {
     let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(&cookie.to_header(auth.https())) {
+    if let Ok(value) = HeaderValue::from_str(&cookie.to_header(origin.https)) {
         headers.append(SET_COOKIE, value);
     }
     if let Ok(value) = HeaderValue::from_str(&cookie.csrf_token()) {
@@ -172,8 +172,8 @@ pub(super) fn remember(auth: &Auth, cookie: &Cookie, response: &mut Response) {
 }
 
 /// Makes a browser forget its session.
-pub(super) fn forget(auth: &Auth, response: &mut Response) {
-    if let Ok(value) = HeaderValue::from_str(&sessions::forget_cookie(auth.https())) {
+pub(super) fn forget(origin: &Origin, response: &mut Response) {
+    if let Ok(value) = HeaderValue::from_str(&sessions::forget_cookie(origin.https)) {
         response.headers_mut().append(SET_COOKIE, value);
     }
 }
@@ -184,12 +184,13 @@ async fn log_out(
     extensions: Extensions,
 ) -> Result<Response, Failure> {
     refuse_cross_site(&headers)?;
-    let caller = auth.leaving_caller(&headers, origin(&extensions)).await?;
+    let origin = origin(&extensions);
+    let caller = auth.leaving_caller(&headers, origin.clone()).await?;
     let mut response = match auth.log_out(&caller).await? {
         Some(location) => elsewhere(&location),
         None => StatusCode::OK.into_response(),
     };
-    forget(&auth, &mut response);
+    forget(&origin, &mut response);
     Ok(response)
 }
 

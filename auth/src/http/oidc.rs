@@ -8,6 +8,7 @@ use axum::routing::{get, post};
 use http::header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY, SET_COOKIE};
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
+use roadstead_model::Origin;
 use serde::Deserialize;
 
 use super::login::{Failure, forget, origin, refuse_cross_site, remember};
@@ -35,14 +36,18 @@ pub(super) fn routes(auth: Auth) -> Router {
         .with_state(auth)
 }
 
-async fn begin(State(auth): State<Auth>, RawQuery(query): RawQuery) -> Result<Response, Failure> {
+async fn begin(
+    State(auth): State<Auth>,
+    RawQuery(query): RawQuery,
+    extensions: Extensions,
+) -> Result<Response, Failure> {
     let query = query.unwrap_or_default();
     let asked = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "redirect_url");
     let redirect = asked.map_or_else(|| "/".into(), |(_, value)| value);
     let redirect = if redirect.is_empty() { "/" } else { &*redirect };
     let (location, cookie) = auth.begin_oidc_login(redirect).await?;
     let mut response = go_to(&location)?;
-    give_cookie(&auth, &mut response, LOGIN_COOKIE, &cookie);
+    give_cookie(&origin(&extensions), &mut response, LOGIN_COOKIE, &cookie);
     Ok(response)
 }
 
@@ -55,14 +60,14 @@ async fn finish(
 ) -> Response {
     match arrive(&auth, &query.unwrap_or_default(), &headers, &extensions).await {
         Ok(mut response) => {
-            take_cookie(&auth, &mut response, LOGIN_COOKIE);
+            take_cookie(&origin(&extensions), &mut response, LOGIN_COOKIE);
             response
         }
         // The provider was not asked, or could not answer: the same request may be tried again.
         Err(failure @ Failure(Error::Directory(_) | Error::Storage(_))) => failure.into_response(),
         Err(failure) => {
             let mut response = failure.into_response();
-            take_cookie(&auth, &mut response, LOGIN_COOKIE);
+            take_cookie(&origin(&extensions), &mut response, LOGIN_COOKIE);
             response
         }
     }
@@ -74,15 +79,15 @@ async fn arrive(
     headers: &HeaderMap,
     extensions: &Extensions,
 ) -> Result<Response, Failure> {
-    let cookie = cookie_value(headers, &cookie_name(LOGIN_COOKIE, auth.https()));
     let origin = origin(extensions);
+    let cookie = cookie_value(headers, &cookie_name(LOGIN_COOKIE, origin.https));
     match auth.finish_oidc_login(query, cookie, &origin).await? {
         Arrival::Known { principal, id_token, redirect } => {
             let before = auth.leaving_caller(headers, origin.clone()).await?;
             auth.end_session(&before).await?;
             let begun = auth.begin_session(&principal, headers, &origin, Some(&id_token)).await?;
             let mut response = go_to(&redirect)?;
-            remember(auth, &begun, &mut response);
+            remember(&origin, &begun, &mut response);
             Ok(response)
         }
         Arrival::New { cookie, suggested, redirect } => {
@@ -91,7 +96,7 @@ async fn arrive(
                 .append_pair("redirect_url", &redirect)
                 .finish();
             let mut response = go_to(&format!("{ONBOARD_PAGE}?{query}"))?;
-            give_cookie(auth, &mut response, NEWCOMER_COOKIE, &cookie);
+            give_cookie(&origin, &mut response, NEWCOMER_COOKIE, &cookie);
             Ok(response)
         }
     }
@@ -113,15 +118,15 @@ async fn onboard(
     let body = body.map_err(|_| Error::Invalid("the body could not be read"))?.to_bytes();
     let body: Onboard = serde_json::from_slice(&body)
         .map_err(|_| Error::Invalid("the body must be JSON with a username"))?;
-    let cookie = cookie_value(&headers, &cookie_name(NEWCOMER_COOKIE, auth.https()));
     let origin = origin(&extensions);
+    let cookie = cookie_value(&headers, &cookie_name(NEWCOMER_COOKIE, origin.https));
     let (principal, id_token) = auth.choose_name(cookie, &body.username, &origin).await?;
     let before = auth.leaving_caller(&headers, origin.clone()).await?;
     auth.end_session(&before).await?;
     let begun = auth.begin_session(&principal, &headers, &origin, Some(&id_token)).await?;
     let mut response = StatusCode::OK.into_response();
-    take_cookie(&auth, &mut response, NEWCOMER_COOKIE);
-    remember(&auth, &begun, &mut response);
+    take_cookie(&origin, &mut response, NEWCOMER_COOKIE);
+    remember(&origin, &begun, &mut response);
     Ok(response)
 }
 
@@ -131,10 +136,11 @@ async fn log_out(
     extensions: Extensions,
 ) -> Result<Response, Failure> {
     refuse_cross_site(&headers)?;
-    let caller = auth.leaving_caller(&headers, origin(&extensions)).await?;
+    let origin = origin(&extensions);
+    let caller = auth.leaving_caller(&headers, origin.clone()).await?;
     let location = auth.log_out(&caller).await?;
     let mut response = go_to(location.as_deref().unwrap_or("/"))?;
-    forget(&auth, &mut response);
+    forget(&origin, &mut response);
     Ok(response)
 }
 
@@ -150,14 +156,14 @@ fn go_to(location: &str) -> Result<Response, Failure> {
     Ok(response)
 }
 
-fn give_cookie(auth: &Auth, response: &mut Response, name: &str, value: &str) {
-    let name = cookie_name(name, auth.https());
-    append_cookie(response, &set_cookie(&name, value, Some(PENDING.as_secs()), auth.https()));
+fn give_cookie(origin: &Origin, response: &mut Response, name: &str, value: &str) {
+    let name = cookie_name(name, origin.https);
+    append_cookie(response, &set_cookie(&name, value, Some(PENDING.as_secs()), origin.https));
 }
 
-fn take_cookie(auth: &Auth, response: &mut Response, name: &str) {
-    let name = cookie_name(name, auth.https());
-    append_cookie(response, &set_cookie(&name, "", Some(0), auth.https()));
+fn take_cookie(origin: &Origin, response: &mut Response, name: &str) {
+    let name = cookie_name(name, origin.https);
+    append_cookie(response, &set_cookie(&name, "", Some(0), origin.https));
 }
 
 fn append_cookie(response: &mut Response, cookie: &str) {

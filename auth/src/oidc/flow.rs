@@ -1,7 +1,7 @@
 //! The two ends of a browser's login: what goes into the session, and what comes back.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use reqwest::Url;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result, shown};
 use super::settings::Settings;
+use crate::randomness;
 
 /// A login that was begun.
 pub struct Begin {
@@ -123,7 +124,7 @@ impl Pending {
 /// 256 random bits in base64url, which is also the form of a PKCE verifier.
 fn random() -> Result<String> {
     let mut bytes = [0; 32];
-    rand::fill(&mut bytes).map_err(|_| Error::Crypto("no randomness"))?;
+    randomness::fill(&mut bytes).map_err(|_| Error::Crypto("no randomness"))?;
     Ok(BASE64.encode(bytes))
 }
 

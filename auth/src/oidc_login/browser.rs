@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::{digest, rand};
+use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use roadstead_model::{Origin, PrincipalId, Timestamp};
@@ -16,6 +16,7 @@ use crate::authenticate::Auth;
 use crate::caller::Caller;
 use crate::error::{Error, Result};
 use crate::oidc::{Callback, Pending, Provider, local_redirect};
+use crate::randomness;
 
 /// How long a login may take, and then the choice of a name.
 pub(crate) const PENDING: Duration = Duration::from_mins(10);
@@ -140,7 +141,7 @@ impl Auth {
     /// In the database, because tokens and groups are too large for a cookie.
     async fn keep_newcomer(&self, person: Person, redirect: String) -> Result<Arrival> {
         let mut key = [0; 32];
-        rand::fill(&mut key).map_err(|_| Error::Crypto("no randomness"))?;
+        randomness::fill(&mut key)?;
         let cookie = BASE64.encode(key);
         let hash = hash(&cookie);
         let suggested = person.identity.username.clone().unwrap_or_default();

@@ -129,8 +129,7 @@ impl Auth {
         self.require_provider(id).await?;
         self.note_use(secret).await?;
         let principal = self.working_principal(id).await?.ok_or(Error::BadCredentials)?;
-        let mut caller = Caller::principal(principal, prefix, origin);
-        caller.secret = Some(secret.id);
+        let mut caller = Caller::principal(principal, prefix, origin).proven_by(secret);
         caller.cli_secret = true;
         Ok(caller)
     }

@@ -7,7 +7,7 @@ use roadstead_storage::tables::oidc_account::{self, OidcAccount};
 use roadstead_storage::tables::principal::{self, Principal};
 use roadstead_storage::tables::user::{self, NewUser, Source};
 use roadstead_storage::tables::{group, secret};
-use roadstead_storage::{Error as StorageError, Tx};
+use roadstead_storage::{Error as StorageError, Turn, Tx};
 use serde::{Deserialize, Serialize};
 
 use super::cli_secret::GENERATED;
@@ -48,7 +48,7 @@ impl Auth {
             return Err(Error::Denied("this account is disabled"));
         }
         let token = self.sealed_refresh_token(id, person)?;
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         oidc_account::note_login(&mut tx, id, token.as_deref(), now).await?;
         follow(&mut tx, id, &person.identity, now).await?;
         tx.commit().await?;
@@ -80,7 +80,7 @@ impl Auth {
             sysadmin: false,
         };
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         // Whoever logs in with their mail address must not reach another one's account.
         if user::find_by_email(&mut tx, name).await?.is_some() {
             return Err(taken());

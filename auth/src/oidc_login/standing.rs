@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use roadstead_model::{PrincipalId, Timestamp};
-use roadstead_storage::Tx;
 use roadstead_storage::tables::oidc_account::{self, OidcAccount};
 use roadstead_storage::tables::session;
-use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+use roadstead_storage::{Turn, Tx};
+use tokio::sync::{Mutex as InTurn, OwnedMutexGuard};
 use tokio::time::timeout;
 
 use super::refresh_token_context;
@@ -32,7 +32,7 @@ const MANY_TURNS: usize = 1000;
 
 /// Who of this process asks about a person; the others wait for the answer.
 #[derive(Default)]
-pub(super) struct Turns(Mutex<HashMap<PrincipalId, Weak<Turn<()>>>>);
+pub(super) struct Turns(Mutex<HashMap<PrincipalId, Weak<InTurn<()>>>>);
 
 impl Turns {
     /// Waits until nobody else asks about the person; none when that takes too long.
@@ -44,7 +44,7 @@ impl Turns {
             }
             let known = turns.get(&id).and_then(Weak::upgrade);
             known.unwrap_or_else(|| {
-                let turn = Arc::new(Turn::new(()));
+                let turn = Arc::new(InTurn::new(()));
                 turns.insert(id, Arc::downgrade(&turn));
                 turn
             })
@@ -174,7 +174,7 @@ impl Auth {
         let token = login.refresh_token.as_ref();
         let token = token.map(|token| self.secret.seal(token.as_bytes(), &context)).transpose()?;
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_turn(Turn::Authority).await?;
         let noted = oidc_account::note_answer(&mut tx, id, claim, token.as_deref(), now).await?;
         if noted {
             super::people::follow(&mut tx, id, &login.identity, now).await?;

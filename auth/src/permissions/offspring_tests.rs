@@ -7,7 +7,6 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use roadstead_model::{ManualClock, Origin, ProjectName, RepositoryName, RoleId};
-use roadstead_storage::Db;
 use roadstead_storage::tables::principal::{self, Principal};
 use roadstead_storage::tables::project::{self, Project};
 use roadstead_storage::tables::robot::{self, Robot};
@@ -27,14 +26,12 @@ struct World {
     auth: Auth,
     projects: Vec<Project>,
     rng: StdRng,
-    _directory: tempfile::TempDir,
+    _directory: roadstead_storage::testing::Kept,
 }
 
 impl World {
     async fn new(seed: u64) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", directory.path().join("test.db").display());
-        let db = Db::open(&url, 2).await.unwrap();
+        let (directory, db) = roadstead_storage::testing::database(2).await;
         let clock = Arc::new(ManualClock::at(NOW));
         let secret = SecretKey::generate().unwrap();
         let auth = Auth::new(db, &secret, clock, "http://localhost").await.unwrap();
@@ -221,76 +218,82 @@ async fn may(
 
 #[tokio::test]
 async fn a_new_robot_may_do_nothing_that_its_maker_may_not() {
-    let mut world = World::new(7).await;
-    let (mut made, mut refused) = (0, 0);
-    for round in 0..40 {
-        let mut maker = world.member(&format!("member{round}")).await;
-        if world.rng.random_bool(0.3) {
-            maker = world.through_token(&format!("token{round}"), maker).await;
-        }
-        for attempt in 0..6 {
-            match world.make_robot(&maker, &format!("r{round}-{attempt}")).await {
-                Ok(robot) => {
-                    made += 1;
-                    world.assert_within(&robot, &maker, &format!("round {round}")).await;
+    roadstead_storage::testing::on_both_engines(async || {
+        let mut world = World::new(7).await;
+        let (mut made, mut refused) = (0, 0);
+        for round in 0..40 {
+            let mut maker = world.member(&format!("member{round}")).await;
+            if world.rng.random_bool(0.3) {
+                maker = world.through_token(&format!("token{round}"), maker).await;
+            }
+            for attempt in 0..6 {
+                match world.make_robot(&maker, &format!("r{round}-{attempt}")).await {
+                    Ok(robot) => {
+                        made += 1;
+                        world.assert_within(&robot, &maker, &format!("round {round}")).await;
+                    }
+                    Err(Error::Denied(_)) => refused += 1,
+                    Err(error) => panic!("round {round}: {error}"),
                 }
-                Err(Error::Denied(_)) => refused += 1,
-                Err(error) => panic!("round {round}: {error}"),
             }
         }
-    }
-    assert!(made > 10 && refused > 10, "{made} made, {refused} refused");
+        assert!(made > 10 && refused > 10, "{made} made, {refused} refused");
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_robot_stays_within_the_robot_that_made_it() {
-    let mut world = World::new(11).await;
-    let owner = user::find(&mut world.auth.db.read().await.unwrap(), "owner").await.unwrap();
-    let admin = Caller::principal(owner.unwrap().principal, "robot$", Origin::default());
-    let (mut robots, mut by_robots) = (Vec::new(), 0);
-    for round in 0..80 {
-        let by = match robots.choose(&mut world.rng) {
-            Some(id) if world.rng.random_bool(0.8) => world.robot_caller(*id).await,
-            _ => admin.clone(),
-        };
-        // Most of what comes to mind is more than a robot has.
-        for attempt in 0..8 {
-            if let Ok(robot) = world.make_robot(&by, &format!("r{round}-{attempt}")).await {
-                by_robots += i32::from(by.is_robot());
-                robots.push(robot.id);
-                break;
+    roadstead_storage::testing::on_both_engines(async || {
+        let mut world = World::new(11).await;
+        let owner = user::find(&mut world.auth.db.read().await.unwrap(), "owner").await.unwrap();
+        let admin = Caller::principal(owner.unwrap().principal, "robot$", Origin::default());
+        let (mut robots, mut by_robots) = (Vec::new(), 0);
+        for round in 0..80 {
+            let by = match robots.choose(&mut world.rng) {
+                Some(id) if world.rng.random_bool(0.8) => world.robot_caller(*id).await,
+                _ => admin.clone(),
+            };
+            // Most of what comes to mind is more than a robot has.
+            for attempt in 0..8 {
+                if let Ok(robot) = world.make_robot(&by, &format!("r{round}-{attempt}")).await {
+                    by_robots += i32::from(by.is_robot());
+                    robots.push(robot.id);
+                    break;
+                }
             }
+            let at = world.rng.random_range(0..robots.len());
+            let mut conn = world.auth.db.read().await.unwrap();
+            let victim = robot::find(&mut conn, robots[at]).await.unwrap().unwrap();
+            let before = of(&mut conn, victim.id).await.unwrap();
+            drop(conn);
+            let what = match world.rng.random_range(0..8) {
+                0 => {
+                    world.auth.delete_robot(&admin, &victim).await.unwrap();
+                    robots.remove(at);
+                    "deleted"
+                }
+                change @ 1..4 => {
+                    let narrowed = match victim.project {
+                        Some(project) => vec![world.entry(Scope::Project(project), 4)],
+                        None => world.entries(4),
+                    };
+                    let permissions = if change == 1 { narrowed } else { before };
+                    let disabled = change == 2;
+                    let duration = if change == 3 { 1 } else { victim.duration };
+                    let description = String::new();
+                    let to = RobotChange { description, duration, disabled, permissions };
+                    world.auth.update_robot(&admin, &victim, &to).await.unwrap();
+                    "changed"
+                }
+                _ => "left alone",
+            };
+            if robots.is_empty() {
+                continue;
+            }
+            world.assert_offspring_within(&robots, &format!("round {round}, {what}")).await;
         }
-        let at = world.rng.random_range(0..robots.len());
-        let mut conn = world.auth.db.read().await.unwrap();
-        let victim = robot::find(&mut conn, robots[at]).await.unwrap().unwrap();
-        let before = of(&mut conn, victim.id).await.unwrap();
-        drop(conn);
-        let what = match world.rng.random_range(0..8) {
-            0 => {
-                world.auth.delete_robot(&admin, &victim).await.unwrap();
-                robots.remove(at);
-                "deleted"
-            }
-            change @ 1..4 => {
-                let narrowed = match victim.project {
-                    Some(project) => vec![world.entry(Scope::Project(project), 4)],
-                    None => world.entries(4),
-                };
-                let permissions = if change == 1 { narrowed } else { before };
-                let disabled = change == 2;
-                let duration = if change == 3 { 1 } else { victim.duration };
-                let description = String::new();
-                let to = RobotChange { description, duration, disabled, permissions };
-                world.auth.update_robot(&admin, &victim, &to).await.unwrap();
-                "changed"
-            }
-            _ => "left alone",
-        };
-        if robots.is_empty() {
-            continue;
-        }
-        world.assert_offspring_within(&robots, &format!("round {round}, {what}")).await;
-    }
-    assert!(by_robots > 10, "{by_robots} were made by robots");
+        assert!(by_robots > 10, "{by_robots} were made by robots");
+    })
+    .await;
 }

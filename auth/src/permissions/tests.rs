@@ -2,7 +2,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use roadstead_model::{ManualClock, Origin, RepositoryName, RoleId};
-use roadstead_storage::Db;
 use roadstead_storage::tables::principal::{self, Kind as PrincipalKind};
 use roadstead_storage::tables::project::{self, Project};
 use roadstead_storage::tables::robot::{self, Robot};
@@ -18,7 +17,7 @@ const REPOSITORIES: [&str; 3] = ["web", "app/web", "db"];
 struct World {
     auth: Auth,
     projects: Vec<Project>,
-    _directory: tempfile::TempDir,
+    _directory: roadstead_storage::testing::Kept,
 }
 
 /// Random numbers below a bound, the same in every run.
@@ -62,9 +61,7 @@ impl Numbers {
 
 impl World {
     async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", directory.path().join("test.db").display());
-        let db = Db::open(&url, 2).await.unwrap();
+        let (directory, db) = roadstead_storage::testing::database(2).await;
         let (clock, secret) = (Arc::new(ManualClock::at(NOW)), SecretKey::generate().unwrap());
         let auth = Auth::new(db, &secret, clock, "http://localhost").await.unwrap();
         let mut tx = auth.db.begin().await.unwrap();
@@ -129,91 +126,106 @@ impl World {
 
 #[tokio::test]
 async fn no_robot_makes_or_changes_one_to_more_than_it_is() {
-    let world = World::new().await;
-    let mut numbers = Numbers(0x1a77);
-    let (mut made, mut refused) = (0, 0);
-    for round in 0..80 {
-        let of = (numbers.below(2) == 0).then(|| &world.projects[numbers.below(2)]);
-        let entries = match of {
-            Some(project) => vec![numbers.entry(Scope::Project(project.id))],
-            None => numbers.entries(&world.projects),
-        };
-        let parent = world.root(&format!("parent{round}"), &entries, of).await;
-        let limit = world.can(&parent).await;
-        let child_of = (numbers.below(2) == 0).then(|| &world.projects[numbers.below(2)]);
-        let given = match child_of {
-            Some(project) => vec![numbers.entry(Scope::Project(project.id))],
-            None => numbers.entries(&world.projects),
-        };
-        let new = NewRobotAccount {
-            name: format!("child{round}"),
-            description: String::new(),
-            duration: -1,
-            project: child_of.cloned(),
-            permissions: given.clone(),
-        };
-        match world.auth.create_robot(&parent, &new).await {
-            Ok(created) => {
-                made += 1;
-                let child = world.caller(&created.robot).await;
-                let able = world.can(&child).await;
-                assert!(able.is_subset(&limit), "{entries:?} made {given:?}: {able:?}");
-                // And neither does it make itself, or what it made, stronger.
-                let wanted = numbers.entries(&world.projects);
-                let wanted = if child_of.is_some() { given } else { wanted };
-                let change = RobotChange {
-                    description: String::new(),
-                    duration: -1,
-                    disabled: false,
-                    permissions: wanted.clone(),
-                };
-                let _ = world.auth.update_robot(&parent, &created.robot, &change).await;
-                let able = world.can(&child).await;
-                assert!(able.is_subset(&limit), "{entries:?} changed to {wanted:?}: {able:?}");
+    roadstead_storage::testing::on_both_engines(async || {
+        let world = World::new().await;
+        let mut numbers = Numbers(0x1a77);
+        let (mut made, mut refused) = (0, 0);
+        for round in 0..80 {
+            let of = (numbers.below(2) == 0).then(|| &world.projects[numbers.below(2)]);
+            let entries = match of {
+                Some(project) => vec![numbers.entry(Scope::Project(project.id))],
+                None => numbers.entries(&world.projects),
+            };
+            let parent = world.root(&format!("parent{round}"), &entries, of).await;
+            let limit = world.can(&parent).await;
+            let child_of = (numbers.below(2) == 0).then(|| &world.projects[numbers.below(2)]);
+            let given = match child_of {
+                Some(project) => vec![numbers.entry(Scope::Project(project.id))],
+                None => numbers.entries(&world.projects),
+            };
+            let new = NewRobotAccount {
+                name: format!("child{round}"),
+                description: String::new(),
+                duration: -1,
+                project: child_of.cloned(),
+                permissions: given.clone(),
+            };
+            match world.auth.create_robot(&parent, &new).await {
+                Ok(created) => {
+                    made += 1;
+                    let child = world.caller(&created.robot).await;
+                    let able = world.can(&child).await;
+                    assert!(able.is_subset(&limit), "{entries:?} made {given:?}: {able:?}");
+                    // And neither does it make itself, or what it made, stronger.
+                    let wanted = numbers.entries(&world.projects);
+                    let wanted = if child_of.is_some() { given } else { wanted };
+                    let change = RobotChange {
+                        description: String::new(),
+                        duration: -1,
+                        disabled: false,
+                        permissions: wanted.clone(),
+                    };
+                    let _ = world.auth.update_robot(&parent, &created.robot, &change).await;
+                    let able = world.can(&child).await;
+                    assert!(able.is_subset(&limit), "{entries:?} changed to {wanted:?}: {able:?}");
+                }
+                Err(Error::Denied(_)) => refused += 1,
+                Err(error) => panic!("{error}: {given:?}"),
             }
-            Err(Error::Denied(_)) => refused += 1,
-            Err(error) => panic!("{error}: {given:?}"),
         }
-    }
-    assert!(made >= 5 && refused >= 5, "{made} made, {refused} refused");
+        assert!(made >= 5 && refused >= 5, "{made} made, {refused} refused");
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn pulling_that_follows_from_pushing_is_not_given_by_who_cannot_pull() {
-    let world = World::new().await;
-    let (push, one) = (Permission::repository(Action::Push), &world.projects[0]);
-    let entry = |scope| Entry { scope, pattern: String::new(), access: vec![push], effect: false };
-    let new = |name: &str| NewRobotAccount {
-        name: name.to_owned(),
-        description: String::new(),
-        duration: -1,
-        project: Some(one.clone()),
-        permissions: vec![entry(Scope::Project(one.id))],
-    };
-    // A robot of the system that pushes does not pull; one of the project does.
-    let blind = world.root("blind", &[entry(Scope::AllProjects)], None).await;
-    let refused = world.auth.create_robot(&blind, &new("a")).await;
-    assert!(matches!(refused, Err(Error::Denied(_))), "{refused:?}");
-    let same = world.root("one+ci", &[entry(Scope::Project(one.id))], Some(one)).await;
-    world.auth.create_robot(&same, &new("b")).await.unwrap();
+    roadstead_storage::testing::on_both_engines(async || {
+        let world = World::new().await;
+        let (push, one) = (Permission::repository(Action::Push), &world.projects[0]);
+        let entry =
+            |scope| Entry { scope, pattern: String::new(), access: vec![push], effect: false };
+        let new = |name: &str| NewRobotAccount {
+            name: name.to_owned(),
+            description: String::new(),
+            duration: -1,
+            project: Some(one.clone()),
+            permissions: vec![entry(Scope::Project(one.id))],
+        };
+        // A robot of the system that pushes does not pull; one of the project does.
+        let blind = world.root("blind", &[entry(Scope::AllProjects)], None).await;
+        let refused = world.auth.create_robot(&blind, &new("a")).await;
+        assert!(matches!(refused, Err(Error::Denied(_))), "{refused:?}");
+        let same = world.root("one+ci", &[entry(Scope::Project(one.id))], Some(one)).await;
+        world.auth.create_robot(&same, &new("b")).await.unwrap();
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn each_of_harbors_roles_contains_the_weaker_ones() {
-    let world = World::new().await;
-    let mut conn = world.auth.db.read().await.unwrap();
-    let mut stronger: Option<BTreeSet<Permission>> = None;
-    for id in RoleId::BY_POWER {
-        let role = role::permissions(&mut conn, id).await.unwrap();
-        let role: BTreeSet<Permission> = role.into_iter().collect();
-        assert!(!role.is_empty());
-        if let Some(stronger) = &stronger {
-            let more: Vec<String> = role.difference(stronger).map(ToString::to_string).collect();
-            assert!(role.len() < stronger.len() && more.is_empty(), "{id:?} has more: {more:?}");
+    roadstead_storage::testing::on_both_engines(async || {
+        let world = World::new().await;
+        let mut conn = world.auth.db.read().await.unwrap();
+        let mut stronger: Option<BTreeSet<Permission>> = None;
+        for id in RoleId::BY_POWER {
+            let role = role::permissions(&mut conn, id).await.unwrap();
+            let role: BTreeSet<Permission> = role.into_iter().collect();
+            assert!(!role.is_empty());
+            if let Some(stronger) = &stronger {
+                let more: Vec<String> =
+                    role.difference(stronger).map(ToString::to_string).collect();
+                assert!(
+                    role.len() < stronger.len() && more.is_empty(),
+                    "{id:?} has more: {more:?}"
+                );
+            }
+            stronger = Some(role);
         }
-        stronger = Some(role);
-    }
-    let public = role::permissions(&mut conn, RoleId::PUBLIC).await.unwrap();
-    let changes = [Action::Create, Action::Update, Action::Delete, Action::Push, Action::Operate];
-    assert!(!public.iter().any(|permission| changes.contains(&permission.action)));
+        let public = role::permissions(&mut conn, RoleId::PUBLIC).await.unwrap();
+        let changes =
+            [Action::Create, Action::Update, Action::Delete, Action::Push, Action::Operate];
+        assert!(!public.iter().any(|permission| changes.contains(&permission.action)));
+    })
+    .await;
 }

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use roadstead_model::{ManualClock, Origin, Permission, PrincipalId, ProjectId, RepositoryName};
-use roadstead_storage::Db;
 use roadstead_storage::tables::binding::{self, Scope as Place};
 use roadstead_storage::tables::principal::{self, Kind};
 use roadstead_storage::tables::repository;
@@ -19,14 +18,12 @@ const PROJECTS: [&str; 3] = ["one", "two", "open"];
 struct World {
     auth: Auth,
     projects: Vec<ProjectId>,
-    _directory: tempfile::TempDir,
+    _directory: roadstead_storage::testing::Kept,
 }
 
 impl World {
     async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", directory.path().join("test.db").display());
-        let db = Db::open(&url, 2).await.unwrap();
+        let (directory, db) = roadstead_storage::testing::database(2).await;
         let clock = Arc::new(ManualClock::at(NOW));
         let secret = SecretKey::generate().unwrap();
         let auth = Auth::new(db, &secret, clock, "http://localhost").await.unwrap();
@@ -142,22 +139,25 @@ const TABLE: [(&str, &str); 54] = [
 
 #[tokio::test]
 async fn a_text_grants_what_it_says_and_nothing_that_it_resembles() {
-    let world = World::new().await;
-    let id = world.principal("one+ci").await;
-    let one = Place::Project(world.projects[0]);
-    world.bind(id, one, "", &[Action::Pull, Action::Push]).await;
-    let caller = world.caller(id).await;
-    for (asked, expected) in TABLE {
-        assert_eq!(world.granted(&caller, &[asked]).await.join(" "), expected, "{asked:?}");
-    }
-    let long = format!("repository:one/{}:pull", "x".repeat(60_000));
-    let many = format!("repository:one/web:{}", "pull,".repeat(10_000));
-    let spread = "repository:one/web:pull ".repeat(2_000);
-    assert!(world.granted(&caller, &[&long]).await.is_empty());
-    assert_eq!(world.granted(&caller, &[&many]).await, ["repository:one/web:pull"]);
-    assert_eq!(world.granted(&caller, &[&spread]).await, ["repository:one/web:pull"]);
-    let catalog = format!("registry:catalog:{},*", "x".repeat(60_000));
-    assert_eq!(world.granted(&caller, &[&catalog]).await, ["registry:catalog:*"]);
+    roadstead_storage::testing::on_both_engines(async || {
+        let world = World::new().await;
+        let id = world.principal("one+ci").await;
+        let one = Place::Project(world.projects[0]);
+        world.bind(id, one, "", &[Action::Pull, Action::Push]).await;
+        let caller = world.caller(id).await;
+        for (asked, expected) in TABLE {
+            assert_eq!(world.granted(&caller, &[asked]).await.join(" "), expected, "{asked:?}");
+        }
+        let long = format!("repository:one/{}:pull", "x".repeat(60_000));
+        let many = format!("repository:one/web:{}", "pull,".repeat(10_000));
+        let spread = "repository:one/web:pull ".repeat(2_000);
+        assert!(world.granted(&caller, &[&long]).await.is_empty());
+        assert_eq!(world.granted(&caller, &[&many]).await, ["repository:one/web:pull"]);
+        assert_eq!(world.granted(&caller, &[&spread]).await, ["repository:one/web:pull"]);
+        let catalog = format!("registry:catalog:{},*", "x".repeat(60_000));
+        assert_eq!(world.granted(&caller, &[&catalog]).await, ["registry:catalog:*"]);
+    })
+    .await;
 }
 
 /// Random numbers below a bound, the same in every run.
@@ -211,45 +211,48 @@ impl World {
 
 #[tokio::test]
 async fn what_is_granted_is_what_was_asked_and_is_allowed_for_random_policies() {
-    let world = World::new().await;
-    let mut numbers = Numbers(0x70c3);
-    let mut granted_at_all = 0;
-    for round in 0..60 {
-        let id = world.principal(&format!("p{round}")).await;
-        let rules = world.random_rules(&mut numbers, id).await;
-        let mut caller = world.caller(id).await;
-        let mut narrowing = None;
-        if numbers.below(2) == 0 {
-            let token = world.principal(&format!("1/t{round}")).await;
-            narrowing = Some(world.random_rules(&mut numbers, token).await);
-            caller = caller.through(world.caller(token).await.principal.unwrap());
-        }
-        for (at, project) in PROJECTS.iter().enumerate() {
-            for below in REPOSITORIES.iter().chain(&["new/web"]) {
-                let asked = numbers.actions();
-                let words: Vec<&str> = asked.iter().map(|action| action.name()).collect();
-                let scope = format!("repository:{project}/{below}:{}", words.join(","));
-                let may = |action: &Action| {
-                    let own = allowed(&rules, at, below, *action);
-                    let left = narrowing.as_ref();
-                    let left = left.is_none_or(|left| allowed(left, at, below, *action));
-                    (own && left) || (*project == "open" && *action == Action::Pull)
-                };
-                let in_tokens = Action::OF_TOKENS.iter();
-                let expected: Vec<&str> = in_tokens
-                    .filter(|action| asked.contains(action) && may(action))
-                    .map(|action| action.name())
-                    .collect();
-                let granted = world.granted(&caller, &[&scope]).await.concat();
-                let wanted = if expected.is_empty() {
-                    String::new()
-                } else {
-                    format!("repository:{project}/{below}:{}", expected.join(","))
-                };
-                assert_eq!(granted, wanted, "round {round}: {rules:?} {narrowing:?} {scope}");
-                granted_at_all += expected.len();
+    roadstead_storage::testing::on_both_engines(async || {
+        let world = World::new().await;
+        let mut numbers = Numbers(0x70c3);
+        let mut granted_at_all = 0;
+        for round in 0..60 {
+            let id = world.principal(&format!("p{round}")).await;
+            let rules = world.random_rules(&mut numbers, id).await;
+            let mut caller = world.caller(id).await;
+            let mut narrowing = None;
+            if numbers.below(2) == 0 {
+                let token = world.principal(&format!("1/t{round}")).await;
+                narrowing = Some(world.random_rules(&mut numbers, token).await);
+                caller = caller.through(world.caller(token).await.principal.unwrap());
+            }
+            for (at, project) in PROJECTS.iter().enumerate() {
+                for below in REPOSITORIES.iter().chain(&["new/web"]) {
+                    let asked = numbers.actions();
+                    let words: Vec<&str> = asked.iter().map(|action| action.name()).collect();
+                    let scope = format!("repository:{project}/{below}:{}", words.join(","));
+                    let may = |action: &Action| {
+                        let own = allowed(&rules, at, below, *action);
+                        let left = narrowing.as_ref();
+                        let left = left.is_none_or(|left| allowed(left, at, below, *action));
+                        (own && left) || (*project == "open" && *action == Action::Pull)
+                    };
+                    let in_tokens = Action::OF_TOKENS.iter();
+                    let expected: Vec<&str> = in_tokens
+                        .filter(|action| asked.contains(action) && may(action))
+                        .map(|action| action.name())
+                        .collect();
+                    let granted = world.granted(&caller, &[&scope]).await.concat();
+                    let wanted = if expected.is_empty() {
+                        String::new()
+                    } else {
+                        format!("repository:{project}/{below}:{}", expected.join(","))
+                    };
+                    assert_eq!(granted, wanted, "round {round}: {rules:?} {narrowing:?} {scope}");
+                    granted_at_all += expected.len();
+                }
             }
         }
-    }
-    assert!(granted_at_all > 100, "the policies allow too little to mean anything");
+        assert!(granted_at_all > 100, "the policies allow too little to mean anything");
+    })
+    .await;
 }

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use roadstead_model::{Clock as _, ManualClock};
-use roadstead_storage::tables::audit::Part;
-use roadstead_storage::tables::schedule::Schedule;
+use roadstead_model::{Clock as _, ManualClock, Origin};
+use roadstead_storage::tables::audit::{self, Actor, Event, Part};
+use roadstead_storage::tables::schedule::{self, Schedule};
 use roadstead_storage::tables::setting;
 use roadstead_storage::{Blobs, Db};
 
@@ -11,7 +11,7 @@ use super::*;
 const HOUR: Duration = Duration::from_hours(1);
 
 struct House {
-    _directory: tempfile::TempDir,
+    _directory: roadstead_storage::testing::Kept,
     db: Db,
     clock: Arc<ManualClock>,
     worker: Worker,
@@ -20,12 +20,11 @@ struct House {
 
 impl House {
     async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", directory.path().join("test.db").display());
-        let db = Db::open(&url, 2).await.unwrap();
+        let (directory, db) = roadstead_storage::testing::database(2).await;
         let blobs = Blobs::open(directory.path().join("blobs")).await.unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp(0)));
-        let worker = Worker::new(db.clone(), blobs, clock.clone(), Duration::ZERO).await.unwrap();
+        let policy = crate::Policy::default();
+        let worker = Worker::new(db.clone(), blobs, clock.clone(), policy).await.unwrap();
         Self { _directory: directory, db, clock, worker, stop: CancellationToken::new() }
     }
 
@@ -96,123 +95,139 @@ fn counted(kind: &str, count: usize) -> (String, usize) {
 
 #[tokio::test]
 async fn only_old_events_of_the_chosen_types_go_and_a_dry_run_only_counts() {
-    let house = House::new().await;
-    house.record(Event::of("artifact", "a", "create"), 2500).await;
-    house.record(Event::of("artifact", "a", "delete"), 3).await;
-    // Still to be forwarded.
-    let mut tx = house.db.begin().await.unwrap();
-    setting::set(&mut tx, "config.audit_log_forward_endpoint", "x:1").await.unwrap();
-    tx.commit().await.unwrap();
-    house.record(Event::of("artifact", "a", "create"), 2).await;
-    let mut tx = house.db.begin().await.unwrap();
-    setting::set(&mut tx, "config.audit_log_forward_endpoint", "").await.unwrap();
-    tx.commit().await.unwrap();
-    house.clock.advance(2 * HOUR);
-    house.record(Event::of("artifact", "a", "create"), 1).await;
+    roadstead_storage::testing::on_both_engines(async || {
+        let house = House::new().await;
+        house.record(Event::of("artifact", "a", "create"), 2500).await;
+        house.record(Event::of("artifact", "a", "delete"), 3).await;
+        // Still to be forwarded.
+        let mut tx = house.db.begin().await.unwrap();
+        setting::set(&mut tx, "config.audit_log_forward_endpoint", "x:1").await.unwrap();
+        tx.commit().await.unwrap();
+        house.record(Event::of("artifact", "a", "create"), 2).await;
+        let mut tx = house.db.begin().await.unwrap();
+        setting::set(&mut tx, "config.audit_log_forward_endpoint", "").await.unwrap();
+        tx.commit().await.unwrap();
+        house.clock.advance(2 * HOUR);
+        house.record(Event::of("artifact", "a", "create"), 1).await;
 
-    for wanted in [
-        parameters(1, "create_artifact", true),
-        parameters(1, "", false),
-        parameters(3, "create_artifact", false),
-    ] {
-        house.ask(&wanted).await;
+        for wanted in [
+            parameters(1, "create_artifact", true),
+            parameters(1, "", false),
+            parameters(3, "create_artifact", false),
+        ] {
+            house.ask(&wanted).await;
+            house.work().await;
+            let log = house.log().await;
+            assert_eq!(log[..2], [counted("create_artifact", 2503), counted("delete_artifact", 3)]);
+        }
+        let dry = house.executions().await.remove(0);
+        assert!(dry.parameters.contains("\"purged\":2500"), "{}", dry.parameters);
+        assert!(
+            dry.log.contains("2500 rows of audit logs older than 1 hours would be deleted"),
+            "{}",
+            dry.log
+        );
+
+        let id = house.ask(&parameters(1, "create_artifact, login_user", false)).await;
         house.work().await;
-        let log = house.log().await;
-        assert_eq!(log[..2], [counted("create_artifact", 2503), counted("delete_artifact", 3)]);
-    }
-    let dry = house.executions().await.remove(0);
-    assert!(dry.parameters.contains("\"purged\":2500"), "{}", dry.parameters);
-    assert!(dry.log.contains("2500 events older than 1 hours would be deleted"), "{}", dry.log);
-
-    let id = house.ask(&parameters(1, "create_artifact, login_user", false)).await;
-    house.work().await;
-    let found = house.find(id).await;
-    assert_eq!(found.status, "Success");
-    assert!(found.parameters.contains("\"purged\":2500"), "{}", found.parameters);
-    // What waits and what is young stays, and each run is an event itself.
-    let expected =
-        [counted("delete_artifact", 3), counted("create_artifact", 3), counted("run_purge", 4)];
-    assert_eq!(house.log().await, expected);
+        let found = house.find(id).await;
+        assert_eq!(found.status, "Success");
+        assert!(found.parameters.contains("\"purged\":2500"), "{}", found.parameters);
+        // What waits and what is young stays, and each run is an event itself.
+        let expected =
+            [counted("delete_artifact", 3), counted("create_artifact", 3), counted("run_purge", 4)];
+        assert_eq!(house.log().await, expected);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_schedule_fires_once_for_each_moment_however_many_look() {
-    let house = House::new().await;
-    let schedule = Schedule {
-        job: PURGE_AUDIT_LOG.to_owned(),
-        kind: "Custom".to_owned(),
-        cron: "*/10 * * * * *".to_owned(),
-        parameters: parameters(1, "create_artifact", false),
-        next_at: Some(Timestamp(10_000_000)),
-        created_at: Timestamp(0),
-        updated_at: Timestamp(0),
-    };
-    let mut tx = house.db.begin().await.unwrap();
-    schedule::put(&mut tx, &schedule).await.unwrap();
-    tx.commit().await.unwrap();
-    let look = async || {
-        let (first, second) = tokio::join!(
-            house.worker.purge_what_is_asked_for(&house.stop),
-            house.worker.purge_what_is_asked_for(&house.stop),
-        );
-        first.and(second).unwrap();
-        house.executions().await.len()
-    };
-    assert_eq!(look().await, 0, "before its time");
-    house.clock.advance(Duration::from_secs(10));
-    assert_eq!(look().await, 1);
-    assert_eq!(look().await, 1);
-    house.clock.advance(Duration::from_secs(10));
-    assert_eq!(look().await, 2);
-    // Moments that passed while nothing ran are made up for once.
-    house.clock.advance(Duration::from_mins(10));
-    assert_eq!(look().await, 3);
-    assert!(house.executions().await.iter().all(|e| e.kind == "SCHEDULE" && e.status == "Success"));
-    assert_eq!(house.log().await, [counted("run_purge", 3)]);
-    for _ in 0..12 {
+    roadstead_storage::testing::on_both_engines(async || {
+        let house = House::new().await;
+        let schedule = Schedule {
+            job: PURGE_AUDIT_LOG.to_owned(),
+            vendor: 0,
+            kind: "Custom".to_owned(),
+            cron: "*/10 * * * * *".to_owned(),
+            parameters: parameters(1, "create_artifact", false),
+            next_at: Some(Timestamp(10_000_000)),
+            created_at: Timestamp(0),
+            updated_at: Timestamp(0),
+        };
+        let mut tx = house.db.begin().await.unwrap();
+        schedule::put(&mut tx, &schedule).await.unwrap();
+        tx.commit().await.unwrap();
+        let look = async || {
+            let (first, second) = tokio::join!(
+                house.worker.purge_what_is_asked_for(&house.stop),
+                house.worker.purge_what_is_asked_for(&house.stop),
+            );
+            first.and(second).unwrap();
+            house.executions().await.len()
+        };
+        assert_eq!(look().await, 0, "before its time");
         house.clock.advance(Duration::from_secs(10));
-        look().await;
-    }
-    assert_eq!(house.executions().await.len(), 10, "the last ten are remembered");
+        assert_eq!(look().await, 1);
+        assert_eq!(look().await, 1);
+        house.clock.advance(Duration::from_secs(10));
+        assert_eq!(look().await, 2);
+        // Moments that passed while nothing ran are made up for once.
+        house.clock.advance(Duration::from_mins(10));
+        assert_eq!(look().await, 3);
+        assert!(
+            house.executions().await.iter().all(|e| e.kind == "SCHEDULE" && e.status == "Success")
+        );
+        assert_eq!(house.log().await, [counted("run_purge", 3)]);
+        for _ in 0..12 {
+            house.clock.advance(Duration::from_secs(10));
+            look().await;
+        }
+        assert_eq!(house.executions().await.len(), 10, "the last ten are remembered");
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_purge_that_was_stopped_or_lost_holds_up_no_other() {
-    let house = House::new().await;
-    house.record(Event::of("artifact", "a", "create"), 10).await;
-    house.clock.advance(2 * HOUR);
-    let wanted = parameters(1, "create_artifact", false);
-    let stopped = house.ask(&wanted).await;
-    let mut tx = house.db.begin().await.unwrap();
-    let now = house.clock.now();
-    assert!(execution::stop(&mut tx, stopped, "stopped by admin", now).await.unwrap());
-    tx.commit().await.unwrap();
-    // A worker that took this one has gone away.
-    let lost = house.ask(&wanted).await;
-    house.worker.take_purge().await.unwrap().unwrap();
-    house.work().await;
-    assert_eq!(house.find(stopped).await.status, "Stopped");
-    assert_eq!(house.find(lost).await.status, "Running");
-    // Stopped while it runs: what follows is left alone.
-    let running = house.ask(&wanted).await;
-    let taken = house.worker.take_purge().await.unwrap().unwrap();
-    let mut tx = house.db.begin().await.unwrap();
-    assert!(execution::stop(&mut tx, running, "stopped by admin", now).await.unwrap());
-    tx.commit().await.unwrap();
-    house.worker.run_purge(&taken, &house.stop).await.unwrap();
-    assert_eq!(house.find(running).await.status, "Stopped");
-    assert_eq!(house.log().await[0], counted("create_artifact", 10));
+    roadstead_storage::testing::on_both_engines(async || {
+        let house = House::new().await;
+        house.record(Event::of("artifact", "a", "create"), 10).await;
+        house.clock.advance(2 * HOUR);
+        let wanted = parameters(1, "create_artifact", false);
+        let stopped = house.ask(&wanted).await;
+        let mut tx = house.db.begin().await.unwrap();
+        let now = house.clock.now();
+        assert!(execution::stop(&mut tx, stopped, "stopped by admin", now).await.unwrap());
+        tx.commit().await.unwrap();
+        // A worker that took this one has gone away.
+        let lost = house.ask(&wanted).await;
+        house.worker.take(&WORK).await.unwrap().unwrap();
+        house.work().await;
+        assert_eq!(house.find(stopped).await.status, "Stopped");
+        assert_eq!(house.find(lost).await.status, "Running");
+        // Stopped while it runs: what follows is left alone.
+        let running = house.ask(&wanted).await;
+        let taken = house.worker.take(&WORK).await.unwrap().unwrap();
+        let mut tx = house.db.begin().await.unwrap();
+        assert!(execution::stop(&mut tx, running, "stopped by admin", now).await.unwrap());
+        tx.commit().await.unwrap();
+        house.worker.run_purge(&taken, &house.stop).await.unwrap();
+        assert_eq!(house.find(running).await.status, "Stopped");
+        assert_eq!(house.log().await[0], counted("create_artifact", 10));
 
-    house.clock.advance(LOST_AFTER + Duration::from_secs(1));
-    let next = house.ask(&wanted).await;
-    house.work().await;
-    assert_eq!(house.find(lost).await.status, "Error");
-    assert_eq!(house.find(next).await.status, "Success");
-    assert_eq!(house.log().await, [counted("run_purge", 3)]);
-    // The server stops.
-    let interrupted = house.ask(&wanted).await;
-    let taken = house.worker.take_purge().await.unwrap().unwrap();
-    house.stop.cancel();
-    house.worker.run_purge(&taken, &house.stop).await.unwrap();
-    assert_eq!(house.find(interrupted).await.status, "Stopped");
+        house.clock.advance(crate::executions::LOST_AFTER + Duration::from_secs(1));
+        let next = house.ask(&wanted).await;
+        house.work().await;
+        assert_eq!(house.find(lost).await.status, "Error");
+        assert_eq!(house.find(next).await.status, "Success");
+        assert_eq!(house.log().await, [counted("run_purge", 3)]);
+        // The server stops.
+        let interrupted = house.ask(&wanted).await;
+        let taken = house.worker.take(&WORK).await.unwrap().unwrap();
+        house.stop.cancel();
+        house.worker.run_purge(&taken, &house.stop).await.unwrap();
+        assert_eq!(house.find(interrupted).await.status, "Stopped");
+    })
+    .await;
 }

@@ -12,9 +12,10 @@ use roadstead_auth::Grant;
 use roadstead_model::Digest;
 use roadstead_storage::tables::blob::{Blob, State};
 
+use super::blob_body::Untouched;
 use super::failure::Failure;
 use super::range::{Ranges, Span};
-use super::{Wire, blob_body, conditions, empty, value};
+use super::{Wire, blob_body, conditions, empty, redirect, value};
 
 /// The digest of what is answered.
 pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
@@ -40,14 +41,19 @@ pub(super) async fn get(
     } else if head {
         whole(&blob, Body::empty())
     } else {
-        match ranges(headers, &blob) {
+        let ranges = ranges(headers, &blob);
+        if let Some(mut redirected) = redirect::answer(wire, &blob, &ranges, request).await? {
+            name(redirected.headers_mut(), digest);
+            return Ok(redirected);
+        }
+        match ranges {
             Ranges::Unsatisfiable => return Err(Failure::range(blob.size)),
             Ranges::Whole => {
-                let stream = registry.open_blob(&blob).await?;
-                whole(&blob, blob_body::whole(registry, &blob, stream))
+                let stream = registry.open_blob(&blob, 0..blob.size).await?;
+                whole(&blob, blob_body::whole(registry, &blob, stream, untouched(request)))
             }
-            Ranges::One(span) => part(wire, &blob, span).await?,
-            Ranges::Many(spans) => parts(wire, &blob, &spans).await?,
+            Ranges::One(span) => part(wire, &blob, span, request).await?,
+            Ranges::Many(spans) => parts(wire, &blob, &spans, request).await?,
         }
     };
     describe(response.headers_mut(), digest);
@@ -73,8 +79,16 @@ fn whole(blob: &Blob, body: Body) -> Response {
     response
 }
 
-async fn part(wire: &Wire, blob: &Blob, span: Span) -> Result<Response, Failure> {
-    let stream = wire.registry.open_blob(blob).await?;
+/// Whether nobody looks at an answer's bytes on their way to the kernel.
+fn untouched(request: &Parts) -> bool {
+    request.extensions.get::<Untouched>().is_some()
+}
+
+async fn part(wire: &Wire, blob: &Blob, span: Span, request: &Parts) -> Result<Response, Failure> {
+    let mut stream = wire.registry.open_blob(blob, span.start..span.end).await?;
+    if untouched(request) {
+        stream = stream.for_the_kernel();
+    }
     let mut response = Response::new(blob_body::part(stream, span));
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     let headers = response.headers_mut();
@@ -83,8 +97,17 @@ async fn part(wire: &Wire, blob: &Blob, span: Span) -> Result<Response, Failure>
     Ok(response)
 }
 
-async fn parts(wire: &Wire, blob: &Blob, spans: &[Span]) -> Result<Response, Failure> {
-    let stream = wire.registry.open_blob(blob).await?;
+async fn parts(
+    wire: &Wire,
+    blob: &Blob,
+    spans: &[Span],
+    request: &Parts,
+) -> Result<Response, Failure> {
+    let first = spans.first().map_or(0..0, |span| span.start..span.end);
+    let mut stream = wire.registry.open_blob(blob, first).await?;
+    if untouched(request) {
+        stream = stream.for_the_kernel();
+    }
     let boundary = uuid::Uuid::new_v4().simple().to_string();
     let (body, length) = blob_body::multipart(stream, spans, &boundary);
     let mut response = Response::new(body);
@@ -98,13 +121,18 @@ async fn parts(wire: &Wire, blob: &Blob, spans: &[Span]) -> Result<Response, Fai
 /// What every answer about a blob carries. Content is somebody's, and hostile: a browser must
 /// neither guess its type nor show it.
 fn describe(headers: &mut HeaderMap, digest: &Digest) {
-    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
-    headers.insert(CONTENT_DIGEST, value(digest.as_str()));
+    name(headers, digest);
     headers.insert(ETAG, value(&conditions::etag(digest.as_str())));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=31536000"));
     headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+}
+
+/// What it is that is answered, or pointed to.
+fn name(headers: &mut HeaderMap, digest: &Digest) {
+    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/octet-stream"));
+    headers.insert(CONTENT_DIGEST, value(digest.as_str()));
 }
 
 pub(super) async fn delete(

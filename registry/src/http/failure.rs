@@ -52,6 +52,11 @@ impl Failure {
         first.map(|entry| entry.message.as_str())
     }
 
+    /// Whether that rule is the project's quota.
+    pub(super) fn is_over_quota(&self) -> bool {
+        self.by_rule && self.status == StatusCode::FORBIDDEN
+    }
+
     pub(super) fn path() -> Self {
         let message = "there is nothing at this path in the OCI distribution protocol";
         Self::new(StatusCode::NOT_FOUND, OciCode::NameUnknown, message)
@@ -163,7 +168,7 @@ impl From<Error> for Failure {
             Error::ManifestTooLarge(_) => (S::PAYLOAD_TOO_LARGE, OciCode::ManifestInvalid),
             Error::TooManyTags(_) => (S::URI_TOO_LONG, OciCode::TagInvalid),
             Error::Precondition(_) => (S::PRECONDITION_FAILED, OciCode::Denied),
-            Error::Immutable(_) | Error::ImmutableDeletion(_) => {
+            Error::Immutable(_) | Error::ImmutableDeletion(_) | Error::TagTaken(_) => {
                 let (status, code) = (S::PRECONDITION_FAILED, OciCode::Precondition);
                 return Self { by_rule: true, ..Self::new(status, code, error.to_string()) };
             }
@@ -197,43 +202,30 @@ impl From<Error> for Failure {
                 .with(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Error::ReferencesMissing(digests) => return missing(digests, &error),
-            Error::Storage(StorageError::Full(_)) => {
-                let message = "the registry's storage is full; nothing was stored";
-                return Self::new(S::INSUFFICIENT_STORAGE, OciCode::Unavailable, message)
-                    .with(RETRY_AFTER, HeaderValue::from_static("60"));
-            }
-            Error::Storage(StorageError::OverQuota { used, requested, quota }) => {
-                return over_quota(*used, *requested, *quota);
-            }
+            Error::Storage(StorageError::Full(_)) => return full(),
+            Error::Storage(StorageError::OverQuota { .. }) => return over_quota(&error),
+            Error::WritesPaused(_) => return paused(),
             Error::Storage(_) | Error::Auth(_) | Error::Task(_) => return unavailable(&error),
         };
         Self::new(status, code, error.to_string())
     }
 }
 
-/// Harbor's words, which its clients look for.
-fn over_quota(used: i64, requested: i64, quota: i64) -> Failure {
-    let message = format!(
-        "adding {} of storage resource, which when updated to current usage of {} will exceed the \
-         configured upper limit of {}",
-        binary(requested),
-        binary(used),
-        binary(quota)
-    );
-    Failure { by_rule: true, ..Failure::new(StatusCode::FORBIDDEN, OciCode::Denied, message) }
+fn full() -> Failure {
+    let message = "the registry's storage is full; nothing was stored";
+    Failure::new(StatusCode::INSUFFICIENT_STORAGE, OciCode::Unavailable, message)
+        .with(RETRY_AFTER, HeaderValue::from_static("60"))
 }
 
-/// A number of bytes as people read it: `512 B`, `1.5 MiB`.
-fn binary(bytes: i64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let (mut whole, mut tenths, mut unit) = (bytes, 0, "B");
-    for larger in UNITS {
-        if whole < 1024 {
-            break;
-        }
-        (tenths, whole, unit) = (whole % 1024 * 10 / 1024, whole / 1024, larger);
-    }
-    if unit == "B" { format!("{whole} B") } else { format!("{whole}.{tenths} {unit}") }
+fn paused() -> Failure {
+    let message = "the registry takes no pushes at the moment; pulls go on";
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, OciCode::Unavailable, message)
+        .with(RETRY_AFTER, HeaderValue::from_static("10"))
+}
+
+fn over_quota(error: &Error) -> Failure {
+    let denied = Failure::new(StatusCode::FORBIDDEN, OciCode::Denied, error.to_string());
+    Failure { by_rule: true, ..denied }
 }
 
 /// One error for each digest.

@@ -3,7 +3,7 @@
 use http::header::HOST;
 use http::request::Parts;
 use roadstead_auth::SERVICE;
-use roadstead_model::{Action, RepositoryName};
+use roadstead_model::{Action, Origin, RepositoryName};
 
 use super::endpoint::Operation;
 
@@ -16,7 +16,8 @@ pub(super) struct Site {
 impl Site {
     /// From the request's own host, so that a client which reached us is sent to the same place.
     /// A host with characters that no host has is not repeated.
-    pub(super) fn of(request: &Parts, https: bool) -> Option<Self> {
+    pub(super) fn of(request: &Parts) -> Option<Self> {
+        let https = request.extensions.get::<Origin>().is_some_and(|origin| origin.https);
         let header = request.headers.get(HOST).and_then(|host| host.to_str().ok());
         let host = request.uri.authority().map(http::uri::Authority::as_str).or(header)?;
         let plain =

@@ -26,13 +26,20 @@ pub(super) async fn get(
     request: &Parts,
 ) -> Result<Response, Failure> {
     let with_bytes = request.method == Method::GET;
-    let (manifest, bytes) = wire.registry.find_manifest(grant, reference, with_bytes).await?;
+    let served = wire.registry.find_manifest(grant, reference).await?;
+    let manifest = &served.manifest;
     let digest = manifest.digest.as_str();
+    if with_bytes {
+        wire.registry.count_pull(grant, reference, manifest.id);
+    }
     let mut response = Response::new(Body::empty());
     if conditions::not_modified(&request.headers, digest) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     } else {
-        *response.body_mut() = Body::from(bytes);
+        if with_bytes {
+            wire.registry.note_pull(grant, reference, &manifest.digest);
+            *response.body_mut() = Body::from(served.bytes.clone());
+        }
         response.headers_mut().insert(CONTENT_LENGTH, manifest.size.into());
     }
     let headers = response.headers_mut();

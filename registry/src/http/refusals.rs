@@ -13,6 +13,7 @@ use roadstead_storage::tables::project;
 use super::Wire;
 use super::endpoint::Operation;
 use crate::error::Result;
+use crate::events::{self, Refused};
 
 /// A request that would change something.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(super) struct Attempt {
     operation: &'static str,
     resource_type: &'static str,
     resource: String,
+    /// Of the manifest, if it is about one.
+    reference: Option<Reference>,
 }
 
 impl Attempt {
@@ -37,12 +40,27 @@ impl Attempt {
             Operation::DeleteBlob(_, digest) => ("delete", "blob", format!("{name}@{digest}")),
             _ => ("create", "blob", name.to_string()),
         };
+        let reference = match operation {
+            Operation::PutManifest(_, reference) => Some(reference.clone()),
+            _ => None,
+        };
         let (name, method) = (name.clone(), method.clone());
-        Some(Self { name, method, operation: verb, resource_type, resource })
+        Some(Self { name, method, operation: verb, resource_type, resource, reference })
     }
 
     /// Writes that it was refused, and why.
     pub(super) async fn note(&self, wire: &Wire, caller: &Caller, why: &str) -> Result<()> {
+        self.note_forbidden(wire, caller, why, false).await
+    }
+
+    /// The same of what a rule forbids; whoever wants to hear of a full project does.
+    pub(super) async fn note_forbidden(
+        &self,
+        wire: &Wire,
+        caller: &Caller,
+        why: &str,
+        over_quota: bool,
+    ) -> Result<()> {
         let description = format!("{}: {why}", self.method);
         let event = Event::of(self.resource_type, &self.resource, self.operation);
         let event = event.described(&description).refused();
@@ -50,7 +68,12 @@ impl Attempt {
         let mut tx = registry.db.begin().await?;
         let place = project::place(&mut tx, &self.name).await?;
         let event = Event { project: place.map(|place| place.project), ..event };
-        audit::record(&mut tx, caller.actor(), event, registry.clock.now()).await?;
+        let now = registry.clock.now();
+        if let Some(project) = event.project.filter(|_| over_quota) {
+            let refused = Refused { name: &self.name, reference: self.reference.as_ref(), why };
+            events::quota_exceeded(&mut tx, caller, project, refused, now).await?;
+        }
+        audit::record(&mut tx, caller.actor(), event, now).await?;
         Ok(tx.commit().await?)
     }
 }

@@ -3,15 +3,14 @@
 use std::future::Future;
 
 use bytes::Bytes;
-use roadstead_model::ProjectId;
-use roadstead_storage::tables::usage;
-use roadstead_storage::{Blobs, Db, Error as StorageError, Staged};
-use tokio::task::JoinHandle;
+use roadstead_model::{ProjectId, UploadId};
+use roadstead_storage::tables::{upload, usage};
+use roadstead_storage::{Blobs, Db, Staged};
 
+use super::pen::Pen;
 use crate::error::{Error, Result};
 
-/// How many bytes are handed to a writing thread at once. One such batch is written while the
-/// next is received, so this bounds the memory of an upload.
+/// How many bytes are handed to a writing thread at once.
 const BATCH: usize = 256 << 10;
 
 /// After how many bytes the free space is looked at again while a body arrives.
@@ -41,9 +40,11 @@ impl From<Cut> for Error {
     }
 }
 
-/// Where bytes go: the disk, and a project with its quota.
+/// Where bytes go: the store, and a project with its quota.
 pub(crate) struct Room {
     pub(crate) blobs: Blobs,
+    /// Where a multipart upload that is begun is noted.
+    pub(crate) row: Option<(Db, UploadId)>,
     /// The project, and how many bytes of the same blob are there before the body.
     pub(crate) quota: Option<(Db, ProjectId, u64)>,
 }
@@ -58,6 +59,21 @@ impl Room {
         }
         Ok(())
     }
+
+    /// Begins a multipart upload, and has it in the session's row before a part is sent.
+    pub(super) async fn begin_multipart(&self, staged: &mut Staged) -> Result<()> {
+        let (multipart, part_size) = staged.begin_multipart().await?;
+        let Some((db, upload)) = &self.row else {
+            staged.use_multipart(multipart, part_size).await;
+            return Ok(());
+        };
+        let mut tx = db.begin().await?;
+        let noted = upload::note_multipart(&mut tx, *upload, &multipart, part_size).await?;
+        tx.commit().await?;
+        let (multipart, part_size) = noted.ok_or(Error::UploadUnknown)?;
+        staged.use_multipart(multipart, part_size).await;
+        Ok(())
+    }
 }
 
 /// A body, written.
@@ -66,30 +82,6 @@ pub(crate) enum Received {
     Whole(Staged),
     /// What came before it broke off.
     Cut(Staged, Cut),
-}
-
-/// The key, either at hand or on a thread that is writing a batch to it.
-struct Pen {
-    idle: Option<Box<Staged>>,
-    writing: Option<JoinHandle<roadstead_storage::Result<Staged>>>,
-}
-
-impl Pen {
-    /// Waits for the batch that is being written.
-    async fn put_down(&mut self) -> Result<Box<Staged>> {
-        if let Some(task) = self.writing.take() {
-            self.idle = Some(Box::new(task.await??));
-        }
-        let broken = || std::io::Error::other("an earlier write failed");
-        let missing = || StorageError::Io { what: "write a blob".to_owned(), source: broken() };
-        Ok(self.idle.take().ok_or_else(missing)?)
-    }
-
-    async fn write(&mut self, batch: Vec<Bytes>) -> Result<()> {
-        let staged = self.put_down().await?;
-        self.writing = Some(tokio::spawn(staged.write(batch)));
-        Ok(())
-    }
 }
 
 /// Writes a body behind what is staged; with `expected`, exactly that many bytes.
@@ -102,8 +94,9 @@ pub(crate) async fn receive(
     body: impl Bodies,
     expected: Option<u64>,
 ) -> Result<Received> {
-    let mut pen = Pen { idle: Some(Box::new(staged)), writing: None };
-    let outcome = pump(room, &mut pen, body, expected).await;
+    let capacity = staged.capacity().saturating_sub(staged.offset());
+    let mut pen = Pen::new(staged);
+    let outcome = pump(room, &mut pen, body, expected, capacity).await;
     // Whatever happened, no write may be left running: the next writer's bytes go to its place.
     let staged = pen.put_down().await;
     Ok(match outcome? {
@@ -118,6 +111,7 @@ async fn pump(
     pen: &mut Pen,
     mut body: impl Bodies,
     expected: Option<u64>,
+    capacity: u64,
 ) -> Result<Option<Cut>> {
     let (mut batch, mut batched, mut total, mut checked) = (Vec::new(), 0, 0_u64, 0_u64);
     let cut = loop {
@@ -133,8 +127,12 @@ async fn pump(
         if expected.is_some_and(|expected| total > expected) {
             return Err(wrong_length(total, expected));
         }
+        if total > capacity {
+            let what = "the store takes no more parts; announce the length, or send less";
+            return Err(Error::SizeInvalid(what.to_owned()));
+        }
         if batched >= BATCH {
-            pen.write(std::mem::take(&mut batch)).await?;
+            pen.write(room, std::mem::take(&mut batch)).await?;
             batched = 0;
         }
         if total - checked >= SPACE_CHECK {
@@ -142,7 +140,7 @@ async fn pump(
             checked = total;
         }
     };
-    pen.write(batch).await?;
+    pen.write(room, batch).await?;
     if cut.is_none() && expected.is_some_and(|expected| total != expected) {
         return Err(wrong_length(total, expected));
     }
@@ -158,6 +156,7 @@ fn wrong_length(total: u64, expected: Option<u64>) -> Error {
 mod tests {
     use roadstead_model::{Algorithm, ObjectKey};
     use roadstead_storage::ContentHash;
+    use roadstead_storage::blobs::{Layout, Session};
 
     use super::*;
 
@@ -173,17 +172,18 @@ mod tests {
     async fn a_refused_body_leaves_no_write_running_behind_it() {
         let directory = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(directory.path().join("blobs")).await.unwrap();
-        let room = Room { blobs, quota: None };
-        let hash = ContentHash::new(Algorithm::Sha256);
+        let room = Room { blobs, row: None, quota: None };
+        let (hash, layout) = (ContentHash::new(Algorithm::Sha256), Layout::default());
         for _ in 0..200 {
             let key = ObjectKey::fresh();
-            let staged = room.blobs.stage(&key, 0, hash.clone()).await.unwrap();
+            let session = Session { key: &key, received: 0, layout: &layout, expected: None };
+            let staged = room.blobs.stage(session, hash.clone());
             // A batch that is being written while the byte too many arrives.
             let body = Pieces(vec![Bytes::from(vec![1; BATCH]), Bytes::from_static(b"x")]);
             let expected = Some(BATCH as u64);
             let refused = receive(&room, staged, body, expected).await;
             assert!(matches!(refused, Err(Error::SizeInvalid(_))));
-            drop(room.blobs.stage(&key, 0, hash.clone()).await.unwrap());
+            room.blobs.stage(session, hash.clone()).flush(None).await.unwrap();
             tokio::task::yield_now().await;
             assert_eq!(room.blobs.size(&key).await.unwrap(), Some(0), "an old write came late");
         }

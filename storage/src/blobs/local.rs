@@ -5,23 +5,38 @@
 //! directory, and only then the row.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use roadstead_model::{Digest, ObjectKey};
 use rustix::fs::XattrFlags;
 use tokio::task::spawn_blocking;
 
-use super::DIGEST_ATTRIBUTE;
+use super::FORMAT;
 use super::content_hash::ContentHash;
 use super::read::BlobStream;
 use super::stage::Staged;
 use crate::error::{Error, Result};
+use file::OpenFile;
+use kept::Kept;
 
-/// The layout that this program reads and writes.
-const FORMAT: &str = "roadstead-blobs 1\n";
+mod append;
+mod buffers;
+mod file;
+mod kept;
+mod reading;
+mod serve;
+mod walk;
+
+pub(super) use append::Appending;
+pub(super) use reading::Reading;
+
+/// The extended attribute that carries a blob's digest, so that SQL can be rebuilt from the disk.
+const DIGEST_ATTRIBUTE: &str = "user.oci.digest";
 
 /// A share of the file system that uploads leave free, so that deletes and the database go on:
 /// 5 %, but never more than 2 GiB.
@@ -30,8 +45,11 @@ const LARGEST_RESERVE: u64 = 2 << 30;
 
 /// The store of blobs on a local disk.
 #[derive(Clone)]
-pub struct Blobs {
+pub(super) struct Local {
     root: Arc<Path>,
+    /// What the disk had when it was asked last.
+    seen: Arc<Mutex<Option<(Instant, Space)>>>,
+    kept: Kept,
 }
 
 /// How large a disk is, in bytes.
@@ -43,49 +61,49 @@ pub struct Space {
     pub free: u64,
 }
 
-/// A file found while walking the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// A file with the name of a key.
-    Object(ObjectKey),
-    /// Anything else.
-    Stranger(PathBuf),
+/// How long an answer about the space is good for, where there is more than can be written in
+/// that time.
+const LATELY: Duration = Duration::from_millis(100);
+const AMPLE: u64 = 1 << 30;
+
+impl Space {
+    /// Whether the reserve is left after writing `bytes` more.
+    fn has_room(self, bytes: u64) -> bool {
+        self.free >= reserve_of(self.total).saturating_add(bytes)
+    }
 }
 
-impl Blobs {
+impl Local {
     /// Opens the store below `root`, making it if it is new.
     ///
     /// # Errors
     /// [`Error::NewerFormat`] when a newer program wrote it.
-    pub async fn open(root: PathBuf) -> Result<Self> {
+    pub(super) async fn open(root: PathBuf) -> Result<Self> {
         blocking(move || {
             private_directory(&root)?;
             check_format(&root)?;
             let objects = root.join("b");
             private_directory(&objects)?;
-            for shard in 0..=u8::MAX {
-                private_directory(&objects.join(format!("{shard:02x}")))?;
-            }
+            make_shards(&objects)?;
             sync_directory(&objects)?;
             sync_directory(&root)?;
-            Ok(Self { root: root.into() })
+            Ok(Self { root: root.into(), seen: Arc::default(), kept: Kept::default() })
         })
         .await
     }
 
-    pub(super) fn path(&self, key: &ObjectKey) -> PathBuf {
+    fn path(&self, key: &ObjectKey) -> PathBuf {
         self.root.join("b").join(key.shard()).join(key.name())
     }
 
-    /// Opens a key for appending after its first `offset` bytes. What stands behind them was
-    /// never acknowledged, is not trusted, and is cut off.
-    pub async fn stage(&self, key: &ObjectKey, offset: u64, hash: ContentHash) -> Result<Staged> {
-        let path = self.path(key);
-        blocking(move || Staged::open(&path, offset, hash)).await
+    /// A key to append to after its first `offset` bytes. What stands behind them was never
+    /// acknowledged, is not trusted, and is cut off when the file is opened.
+    pub(super) fn stage(&self, key: &ObjectKey, offset: u64, hash: ContentHash) -> Staged {
+        Staged::file(Appending::new(key.clone(), self.path(key), offset, hash))
     }
 
     /// Cuts a key that is being written back to its first `offset` bytes, if it is there.
-    pub async fn cut(&self, key: &ObjectKey, offset: u64) -> Result<()> {
+    pub(super) async fn cut(&self, key: &ObjectKey, offset: u64) -> Result<()> {
         let path = self.path(key);
         blocking(move || match File::options().write(true).open(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -96,7 +114,7 @@ impl Blobs {
     }
 
     /// Hashes the first `length` bytes of a key again.
-    pub async fn hash(
+    pub(super) async fn hash(
         &self,
         key: &ObjectKey,
         length: u64,
@@ -118,20 +136,18 @@ impl Blobs {
         .await
     }
 
-    /// Makes a staged key durable under its final content; afterwards it can be referred to.
-    pub async fn publish(&self, key: &ObjectKey, staged: Staged, digest: &Digest) -> Result<()> {
-        let directory = self.root.join("b").join(key.shard());
-        let digest = digest.clone();
+    pub(super) async fn label(&self, key: &ObjectKey, digest: &Digest) -> Result<()> {
+        let (path, digest) = (self.path(key), digest.clone());
         blocking(move || {
-            label(staged.file(), &digest)?;
-            staged.sync()?;
-            sync_directory(&directory)
+            let file = open_object(&path)?;
+            label(&file, &digest)?;
+            file.sync_all().map_err(Error::io("sync a blob"))
         })
         .await
     }
 
     /// The length of a key's object in bytes; None when there is none.
-    pub async fn size(&self, key: &ObjectKey) -> Result<Option<u64>> {
+    pub(super) async fn size(&self, key: &ObjectKey) -> Result<Option<u64>> {
         let path = self.path(key);
         blocking(move || match fs::metadata(&path) {
             Ok(metadata) => Ok(Some(metadata.len())),
@@ -145,92 +161,87 @@ impl Blobs {
     ///
     /// # Errors
     /// [`Error::Damaged`] when it is missing or has another length.
-    pub async fn read(&self, key: &ObjectKey, size: u64) -> Result<BlobStream> {
-        let path = self.path(key);
-        let name = key.to_string();
+    pub(super) async fn read(&self, key: &ObjectKey, size: u64) -> Result<BlobStream> {
+        let (path, key) = (self.path(key), key.clone());
         blocking(move || {
-            let file = open_object(&path)?;
-            let found = file.metadata().map_err(Error::io("look up a blob"))?.len();
-            if found != size {
-                let what = format!("it has {found} bytes and should have {size}");
-                return Err(Error::Damaged { key: name, what });
+            let file = OpenFile::open(&path)?;
+            let found = file.length()?;
+            if found != Some(size) {
+                return Err(Error::damaged(key, serve::wrong(found, size)));
             }
-            Ok(BlobStream::new(file, size))
+            Ok(BlobStream::file(Reading::of(file), size))
         })
         .await
     }
 
     /// Deletes the objects of keys, durably; those that are not there count as deleted. Returns
     /// the keys that could not be deleted.
-    pub async fn delete(&self, keys: Vec<ObjectKey>) -> Result<Vec<ObjectKey>> {
-        let blobs = self.clone();
+    pub(super) async fn delete(&self, keys: Vec<ObjectKey>) -> Result<Vec<ObjectKey>> {
+        let local = self.clone();
         blocking(move || {
             let (mut failed, mut shards) = (Vec::new(), BTreeSet::new());
             for key in keys {
-                match fs::remove_file(blobs.path(&key)) {
+                local.kept.forget(&key);
+                match fs::remove_file(local.path(&key)) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                         tracing::warn!(%key, %error, "an object could not be deleted");
                         failed.push(key);
                     }
                     _ => {
                         shards.insert(key.shard().to_owned());
+                        // Whoever opened it before that may have kept it since.
+                        local.kept.forget(&key);
                     }
                 }
             }
             for shard in shards {
-                sync_directory(&blobs.root.join("b").join(shard))?;
+                sync_directory(&local.root.join("b").join(shard))?;
             }
             Ok(failed)
         })
         .await
     }
 
-    /// Everything in the store: objects, and what does not belong there.
-    pub async fn walk(&self) -> Result<Vec<Found>> {
-        let objects = self.root.join("b");
-        blocking(move || {
-            let mut found = Vec::new();
-            for shard in entries(&objects)? {
-                if !shard.is_dir() {
-                    found.push(Found::Stranger(shard));
-                    continue;
-                }
-                let prefix = file_name(&shard);
-                for file in entries(&shard)? {
-                    let key = format!("b/{prefix}/{}", file_name(&file)).parse();
-                    found.push(key.map_or(Found::Stranger(file), Found::Object));
-                }
-            }
-            Ok(found)
-        })
-        .await
-    }
-
     /// The size of the disk and what is free on it, in bytes.
-    pub async fn space(&self) -> Result<Space> {
+    pub(super) async fn space(&self) -> Result<Space> {
         let root = self.root.clone();
-        blocking(move || {
-            let stat = rustix::fs::statvfs(&*root)
-                .map_err(|error| Error::io("ask for free space")(error.into()))?;
-            let total = stat.f_blocks.saturating_mul(stat.f_frsize);
-            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-            Ok(Space { total, free })
-        })
-        .await
+        blocking(move || space_at(&root)).await
     }
 
     /// Fails when fewer bytes than the reserve would be left after writing `bytes` more.
     ///
     /// # Errors
     /// [`Error::Full`].
-    pub async fn require_space(&self, bytes: u64) -> Result<()> {
-        let Space { total, free } = self.space().await?;
-        let reserve = (total / RESERVE_DIVISOR).min(LARGEST_RESERVE);
-        if free < reserve.saturating_add(bytes) { Err(Error::Full("blobs")) } else { Ok(()) }
+    pub(super) async fn require_space(&self, bytes: u64) -> Result<()> {
+        if self.seen_lately().is_some_and(|seen| seen.has_room(bytes.saturating_add(AMPLE))) {
+            return Ok(());
+        }
+        let space = self.space().await?;
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), space));
+        if space.has_room(bytes) { Ok(()) } else { Err(Error::Full("blobs")) }
+    }
+
+    fn seen_lately(&self) -> Option<Space> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.filter(|(at, _)| at.elapsed() < LATELY).map(|(_, space)| space)
     }
 }
 
-async fn blocking<T: Send + 'static>(
+/// How many bytes of a disk uploads leave free.
+pub(crate) fn reserve_of(total: u64) -> u64 {
+    (total / RESERVE_DIVISOR).min(LARGEST_RESERVE)
+}
+
+/// The size of the disk that a path is on, and what is free on it.
+pub(crate) fn space_at(path: &Path) -> Result<Space> {
+    let stat =
+        rustix::fs::statvfs(path).map_err(|error| Error::io("ask for free space")(error.into()))?;
+    let total = stat.f_blocks.saturating_mul(stat.f_frsize);
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    Ok(Space { total, free })
+}
+
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     spawn_blocking(work).await.map_err(|error| Error::Io {
@@ -242,9 +253,7 @@ async fn blocking<T: Send + 'static>(
 /// Opens an object that a row knows.
 fn open_object(path: &Path) -> Result<File> {
     File::open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            Error::Damaged { key: path.display().to_string(), what: "it is missing".to_owned() }
-        }
+        std::io::ErrorKind::NotFound => Error::damaged(path.display(), "it is missing"),
         _ => Error::io("open a blob")(error),
     })
 }
@@ -256,6 +265,20 @@ fn private_directory(path: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Makes the directories that are not there yet.
+fn make_shards(objects: &Path) -> Result<()> {
+    let entries = fs::read_dir(objects).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+    let entries = entries.map_err(Error::io("list the shards of the store"))?;
+    let there: BTreeSet<_> = entries.iter().map(fs::DirEntry::file_name).collect();
+    for shard in 0..=u8::MAX {
+        let name = format!("{shard:02x}");
+        if !there.contains(OsStr::new(&name)) {
+            private_directory(&objects.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 fn check_format(root: &Path) -> Result<()> {
@@ -276,7 +299,7 @@ fn check_format(root: &Path) -> Result<()> {
     }
 }
 
-pub(super) fn sync_directory(path: &Path) -> Result<()> {
+fn sync_directory(path: &Path) -> Result<()> {
     File::open(path)
         .and_then(|directory| directory.sync_all())
         .map_err(Error::io("sync a directory"))
@@ -295,15 +318,4 @@ fn label(file: &File, digest: &Digest) -> Result<()> {
         Err(Errno::OPNOTSUPP | Errno::PERM) | Ok(()) => Ok(()),
         Err(error) => Err(Error::io("label a blob")(error.into())),
     }
-}
-
-fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
-    let list = |directory| -> std::io::Result<Vec<PathBuf>> {
-        fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect()
-    };
-    list(directory).map_err(Error::io("list a directory"))
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

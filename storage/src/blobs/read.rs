@@ -1,31 +1,29 @@
-//! Reading a blob in pieces, without stalling the threads that serve others.
-
-use std::fs::File;
-use std::io::IoSliceMut;
-use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+//! Reading a blob in pieces.
 
 use bytes::Bytes;
-use rustix::io::{Errno, ReadWriteFlags};
-use tokio::task::spawn_blocking;
 
-/// How much is read at once.
-const PIECE: usize = 256 << 10;
+use super::cloud::Reader;
+use super::local::Reading;
 
-/// Set once a file system has said that it cannot read without waiting.
-static NOWAIT_UNSUPPORTED: AtomicBool = AtomicBool::new(false);
-
-/// An open blob. Clones share the file.
-#[derive(Clone)]
+/// An open blob.
 pub struct BlobStream {
-    file: Arc<File>,
+    source: Source,
     size: u64,
 }
 
+enum Source {
+    File(Reading),
+    Remote(Box<Reader>),
+}
+
 impl BlobStream {
-    pub(super) fn new(file: File, size: u64) -> Self {
-        Self { file: Arc::new(file), size }
+    pub(super) fn file(reading: Reading, size: u64) -> Self {
+        Self { source: Source::File(reading), size }
+    }
+
+    pub(super) fn remote(reader: Reader) -> Self {
+        let size = reader.size();
+        Self { source: Source::Remote(Box::new(reader)), size }
     }
 
     /// The blob's length in bytes.
@@ -33,46 +31,27 @@ impl BlobStream {
         self.size
     }
 
-    /// The next piece at `offset`, at most up to `end`; empty only at `end`.
+    /// Lets pieces be windows of the page cache, where an object was opened with
+    /// [`serve`](crate::Blobs::serve) and is in memory.
     ///
-    /// Bytes in the page cache are copied right here (`preadv2` with `RWF_NOWAIT`); only a miss
-    /// costs a thread of the blocking pool, so a cold disk does not hold up warm requests.
-    ///
-    /// # Errors
-    /// `UnexpectedEof` when the file ends before `end`.
-    pub async fn piece(&self, offset: u64, end: u64) -> std::io::Result<Bytes> {
-        let wanted = usize::try_from(end.saturating_sub(offset)).unwrap_or(PIECE).min(PIECE);
-        if wanted == 0 {
-            return Ok(Bytes::new());
+    /// Whoever asks for it gives the pieces to `write` on a file or a socket, and looks at none of
+    /// their bytes: where the disk cannot give a page, that call fails, but a look at it would kill
+    /// the process.
+    pub fn for_the_kernel(mut self) -> Self {
+        if let Source::File(reading) = &mut self.source {
+            reading.in_windows(self.size);
         }
-        let mut buffer = vec![0; wanted];
-        let mut filled = self.read_cached(&mut buffer, offset);
-        if filled == 0 {
-            let file = self.file.clone();
-            let read = move || file.read_at(&mut buffer, offset).map(|n| (buffer, n));
-            (buffer, filled) = spawn_blocking(read).await.map_err(std::io::Error::other)??;
-        }
-        if filled == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        buffer.truncate(filled);
-        Ok(buffer.into())
+        self
     }
 
-    /// How many bytes at `offset` could be had without waiting.
-    fn read_cached(&self, buffer: &mut [u8], offset: u64) -> usize {
-        if NOWAIT_UNSUPPORTED.load(Ordering::Relaxed) {
-            return 0;
-        }
-        let mut slices = [IoSliceMut::new(buffer)];
-        match rustix::io::preadv2(&*self.file, &mut slices, offset, ReadWriteFlags::NOWAIT) {
-            Ok(n) => n,
-            Err(Errno::OPNOTSUPP) => {
-                NOWAIT_UNSUPPORTED.store(true, Ordering::Relaxed);
-                0
-            }
-            // EAGAIN, and whatever the blocking read will report better.
-            Err(_) => 0,
+    /// The next piece at `offset`, at most up to `end`; empty only at `end`.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the object ends before `end`.
+    pub async fn piece(&mut self, offset: u64, end: u64) -> std::io::Result<Bytes> {
+        match &mut self.source {
+            Source::File(reading) => reading.piece(offset, end).await,
+            Source::Remote(reader) => Box::pin(reader.piece(offset, end)).await,
         }
     }
 }
@@ -82,6 +61,8 @@ mod tests {
     use bytes::Bytes;
     use roadstead_model::{Algorithm, Digest, ObjectKey};
 
+    use crate::blobs::{Layout, Session};
+    use crate::tables::tombstone::Grave;
     use crate::{Blobs, ContentHash};
 
     #[tokio::test]
@@ -90,26 +71,31 @@ mod tests {
         let blobs = Blobs::open(directory.path().join("blobs")).await.unwrap();
         let key = ObjectKey::fresh();
         let hash = ContentHash::new(Algorithm::Sha256);
-        let first = blobs.stage(&key, 0, hash.clone()).await.unwrap();
+        let layout = Layout::default();
+        let session = |received| Session { key: &key, received, layout: &layout, expected: None };
+        let first = blobs.stage(session(0), hash.clone());
         let first = first.write(vec![Bytes::from_static(b"hello ")]).await.unwrap();
+        let first = first.flush(None).await.unwrap();
         let saved = first.hash().clone();
-        let lost = first.write(vec![Bytes::from_static(b"lost when the process died")]).await;
+        // More than is held in memory.
+        let lost = first.write(vec![Bytes::from(vec![b'l'; 1 << 20])]).await;
         drop(lost);
+        assert_eq!(blobs.size(&key).await.unwrap(), Some(6 + (1 << 20)));
 
-        let second = blobs.stage(&key, 6, saved).await.unwrap();
+        let second = blobs.stage(session(6), saved);
         let second = second.write(vec![Bytes::from_static(b"world")]).await.unwrap();
         let digest = second.hash().clone().finish();
         assert_eq!(digest, Digest::of(Algorithm::Sha256, b"hello world"));
-        blobs.publish(&key, second, &digest).await.unwrap();
+        assert_eq!(blobs.publish(second, Some(&digest)).await.unwrap(), key);
 
-        let stream = blobs.read(&key, 11).await.unwrap();
+        let mut stream = blobs.read(&key, 11, 0..11).await.unwrap();
         assert_eq!(&stream.piece(0, 11).await.unwrap()[..], b"hello world");
         assert_eq!(&stream.piece(6, 8).await.unwrap()[..], b"wo");
         assert!(stream.piece(11, 11).await.unwrap().is_empty());
-        assert!(blobs.read(&key, 12).await.is_err());
+        assert!(blobs.read(&key, 12, 0..12).await.is_err());
         for _ in 0..2 {
-            assert!(blobs.delete(vec![key.clone()]).await.unwrap().is_empty());
+            assert!(blobs.delete(&[Grave::from(&key)]).await.unwrap().is_empty());
         }
-        assert!(blobs.read(&key, 11).await.is_err());
+        assert!(blobs.read(&key, 11, 0..11).await.is_err());
     }
 }

@@ -1,112 +1,162 @@
 //! A key that is being written.
 
-use std::fs::{File, OpenOptions};
-use std::io::ErrorKind;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
-
 use bytes::Bytes;
-use tokio::task::spawn_blocking;
+use roadstead_model::{Digest, ObjectKey};
 
+use super::cloud::Sending;
 use super::content_hash::ContentHash;
-use super::local::sync_directory;
-use crate::error::{Error, Result};
+use super::layout::Layout;
+use super::local::Appending;
+use crate::error::Result;
+
+/// What a session's row knows of its bytes, and what is to come.
+#[derive(Clone, Copy, Debug)]
+pub struct Session<'a> {
+    /// Where the bytes go.
+    pub key: &'a ObjectKey,
+    /// How many are durable.
+    pub received: u64,
+    /// Where they are in an object store.
+    pub layout: &'a Layout,
+    /// How many more are announced.
+    pub expected: Option<u64>,
+}
 
 /// An open key, with how far it is written and the hash up to there.
-pub struct Staged {
-    file: File,
-    /// Where the file's name is, when this opening made it; synced with the first bytes.
-    made_in: Option<PathBuf>,
-    offset: u64,
-    hash: ContentHash,
+pub struct Staged(Kind);
+
+enum Kind {
+    File(Box<Appending>),
+    Remote(Box<Sending>),
 }
 
 impl Staged {
-    pub(super) fn open(path: &Path, offset: u64, hash: ContentHash) -> Result<Self> {
-        let mut options = OpenOptions::new();
-        options.write(true).mode(0o600);
-        let mut made_in = None;
-        // A session's first bytes make the file; a repeated first attempt finds it there.
-        let file = match options.clone().create_new(offset == 0).open(path) {
-            Ok(file) => {
-                made_in = path.parent().filter(|_| offset == 0).map(Path::to_owned);
-                Ok(file)
-            }
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => options.open(path),
-            Err(error) => Err(error),
-        };
-        let file = match file {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(damaged(path, "it is missing".to_owned()));
-            }
-            file => file.map_err(Error::io("open a blob for writing"))?,
-        };
-        let length = file.metadata().map_err(Error::io("look up a blob"))?.len();
-        if length < offset {
-            let what = format!("it has {length} bytes and {offset} were acknowledged");
-            return Err(damaged(path, what));
-        }
-        if length > offset {
-            file.set_len(offset).map_err(Error::io("cut a blob"))?;
-        }
-        Ok(Self { file, made_in, offset, hash })
+    pub(super) fn file(file: Appending) -> Self {
+        Self(Kind::File(Box::new(file)))
+    }
+
+    pub(super) fn remote(sending: Sending) -> Self {
+        Self(Kind::Remote(Box::new(sending)))
     }
 
     /// How many bytes are written.
     pub fn offset(&self) -> u64 {
-        self.offset
+        match &self.0 {
+            Kind::File(file) => file.offset(),
+            Kind::Remote(sending) => sending.offset(),
+        }
     }
 
     /// The hash of the bytes written.
     pub fn hash(&self) -> &ContentHash {
-        &self.hash
+        match &self.0 {
+            Kind::File(file) => file.hash(),
+            Kind::Remote(sending) => sending.hash(),
+        }
     }
 
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    /// Whether a multipart upload must be begun, and noted, before `more` bytes are written.
+    pub fn outgrows_an_object(&self, more: usize) -> bool {
+        match &self.0 {
+            Kind::File(_) => false,
+            Kind::Remote(sending) => sending.outgrows_an_object(more),
+        }
     }
 
-    /// Appends and hashes `chunks` on a thread that may block. On an error the key is not usable
-    /// any more until it is staged again from its last durable offset.
-    pub async fn write(mut self, chunks: Vec<Bytes>) -> Result<Self> {
-        run(move || {
-            for chunk in &chunks {
-                // Hashed right after the copy, while the bytes are still in the cache.
-                self.file.write_all_at(chunk, self.offset).map_err(Error::io("write a blob"))?;
-                self.hash.update(chunk);
-                self.offset += chunk.len() as u64;
+    /// Begins a multipart upload; returns its name at the store, and the size of its parts.
+    pub async fn begin_multipart(&mut self) -> Result<(String, u64)> {
+        match &mut self.0 {
+            Kind::File(_) => Ok((String::new(), 0)),
+            Kind::Remote(sending) => Box::pin(sending.begin_multipart()).await,
+        }
+    }
+
+    /// The multipart upload that was noted for the session: the one begun here, or that of a
+    /// writer who was first, in which case the one begun here is given up.
+    pub async fn use_multipart(&mut self, multipart: String, part_size: u64) {
+        if let Kind::Remote(sending) = &mut self.0 {
+            Box::pin(sending.use_multipart(multipart, part_size)).await;
+        }
+    }
+
+    /// The most bytes that the key can take.
+    pub fn capacity(&self) -> u64 {
+        match &self.0 {
+            Kind::File(_) => u64::MAX,
+            Kind::Remote(sending) => sending.capacity(),
+        }
+    }
+
+    /// Whether so many bytes more are written without waiting for anything.
+    pub fn holds(&self, more: usize) -> bool {
+        match &self.0 {
+            Kind::File(file) => file.holds(more),
+            Kind::Remote(_) => false,
+        }
+    }
+
+    /// The bytes of the key, when all of them are in memory still.
+    pub fn held(&self) -> Option<&[Bytes]> {
+        match &self.0 {
+            Kind::File(file) => file.all_held(),
+            Kind::Remote(_) => None,
+        }
+    }
+
+    /// Writes and hashes `chunks` behind what there is. On an error the key is not usable any more
+    /// until it is staged again from its last durable offset.
+    pub async fn write(self, chunks: Vec<Bytes>) -> Result<Self> {
+        Ok(Self(match self.0 {
+            Kind::File(file) => Kind::File(Box::new(file.write(chunks).await?)),
+            Kind::Remote(sending) => Kind::Remote(Box::new(Box::pin(sending.write(chunks)).await?)),
+        }))
+    }
+
+    /// The same with batch after batch, until there is none.
+    pub async fn write_all(
+        self,
+        mut next: impl FnMut() -> Option<Vec<Bytes>> + Send + 'static,
+    ) -> Result<Self> {
+        match self.0 {
+            Kind::File(file) => Ok(Self(Kind::File(Box::new(file.write_all(next).await?)))),
+            Kind::Remote(mut sending) => {
+                while let Some(chunks) = next() {
+                    sending = Box::new(Box::pin(sending.write(chunks)).await?);
+                }
+                Ok(Self(Kind::Remote(sending)))
             }
-            Ok(self)
-        })
-        .await
+        }
     }
 
-    /// Makes the bytes written so far durable.
-    pub async fn flush(mut self) -> Result<Self> {
-        run(move || {
-            self.sync()?;
-            if let Some(directory) = self.made_in.take() {
-                sync_directory(&directory)?;
-            }
-            Ok(self)
-        })
-        .await
+    /// Whether a key must be registered for what does not fill a part, before the bytes are made
+    /// durable.
+    pub fn needs_tail(&self) -> bool {
+        match &self.0 {
+            Kind::File(_) => false,
+            Kind::Remote(sending) => sending.needs_tail(),
+        }
     }
 
-    /// A failed fsync is never tried again on the same file: the kernel may have dropped the
-    /// pages and would call the second one a success.
-    pub(super) fn sync(&self) -> Result<()> {
-        self.file.sync_all().map_err(Error::io("sync a blob"))
+    /// Makes the bytes written so far durable; what does not fill a part at the key `tail`.
+    pub async fn flush(self, tail: Option<&ObjectKey>) -> Result<Self> {
+        Ok(Self(match self.0 {
+            Kind::File(file) => Kind::File(Box::new(file.flush().await?)),
+            Kind::Remote(sending) => Kind::Remote(Box::new(Box::pin(sending.flush(tail)).await?)),
+        }))
     }
-}
 
-fn damaged(path: &Path, what: String) -> Error {
-    Error::Damaged { key: path.display().to_string(), what }
-}
+    /// Where the bytes are in an object store, once they are durable.
+    pub fn layout(&self) -> Layout {
+        match &self.0 {
+            Kind::File(_) => Layout::default(),
+            Kind::Remote(sending) => sending.layout().clone(),
+        }
+    }
 
-async fn run(work: impl FnOnce() -> Result<Staged> + Send + 'static) -> Result<Staged> {
-    spawn_blocking(work).await.map_err(|error| Error::Io {
-        what: "a write was cut off".to_owned(),
-        source: std::io::Error::other(error),
-    })?
+    pub(super) async fn publish(self, digest: Option<&Digest>) -> Result<ObjectKey> {
+        match self.0 {
+            Kind::File(file) => file.publish(digest.cloned()).await,
+            Kind::Remote(sending) => Box::pin(sending.publish(digest)).await,
+        }
+    }
 }

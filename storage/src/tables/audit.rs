@@ -1,17 +1,17 @@
 //! The audit log: one row per change, in the transaction of the change, and one per refused
 //! attempt at one.
 
-use roadstead_model::{Origin, Permission, PrincipalId, ProjectId, Timestamp};
+use roadstead_model::{Origin, PrincipalId, ProjectId, Timestamp};
 
-use super::viewer::{HOLDS, Viewer};
-use crate::filter::Condition;
-use crate::{Conn, Query, Result, Tx};
+use crate::{Result, Tx};
 
 mod events;
 pub mod forward;
+mod list;
 pub mod purge;
 
 pub use events::EVENT_TYPES;
+pub use list::{NEWEST_FIRST, Part, count, list, page};
 
 /// Who did it.
 #[derive(Clone, Copy, Debug)]
@@ -73,33 +73,35 @@ impl<'a> Event<'a> {
     }
 }
 
+/// What the types that an administrator has switched off are compared with.
+pub(crate) fn pattern_of(event: Event<'_>) -> String {
+    format!("%,{}\\_{},%", event.operation, event.resource_type.replace('_', "\\_"))
+}
+
 /// Writes an event, unless an administrator has switched its type off
 /// (`disabled_audit_log_event_types`). While a collector is configured, the row waits to be
 /// forwarded.
 pub async fn record(tx: &mut Tx, actor: Actor<'_>, event: Event<'_>, now: Timestamp) -> Result<()> {
-    let kind = format!("%,{}\\_{},%", event.operation, event.resource_type.replace('_', "\\_"));
-    tx.query(
+    tx.query(concat!(
         "INSERT INTO audit_log (at, principal_id, actor, address, request_id, project_id,
                                 resource_type, resource, operation, description, success, pending)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-                EXISTS (SELECT 1 FROM setting
-                        WHERE name = 'config.audit_log_forward_endpoint' AND value <> '')
-         WHERE NOT EXISTS (SELECT 1 FROM setting
-                           WHERE name = 'config.disabled_audit_log_event_types'
-                             AND ',' || value || ',' LIKE $12 ESCAPE '\\')",
-    )
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,",
+        audit_pending!(),
+        " WHERE ",
+        audit_wanted!("$12")
+    ))
     .bind(now.0)
     .bind(actor.principal.map(|id| id.0))
     .bind(actor.name)
-    .bind(actor.origin.address.as_str())
-    .bind(actor.origin.request_id.as_str())
+    .bind(&*actor.origin.address)
+    .bind(&*actor.origin.request_id)
     .bind(event.project.map(|id| id.0))
     .bind(event.resource_type)
     .bind(event.resource)
     .bind(event.operation)
     .bind(event.description)
     .bind(event.success)
-    .bind(kind)
+    .bind(pattern_of(event))
     .execute()
     .await?;
     Ok(())
@@ -155,66 +157,7 @@ fn entry(row: Row) -> Entry {
     }
 }
 
-/// Which part of the log somebody reads.
-#[derive(Clone, Copy, Debug)]
-pub enum Part {
-    /// All of it.
-    Everything,
-    /// What belongs to one project.
-    Project(ProjectId),
-    /// What belongs to the projects where the viewer has this permission.
-    Where(Viewer, Permission),
-}
-
-fn narrowed<'c>(
-    conn: &'c mut Conn,
-    select: &'static str,
-    part: Part,
-    conditions: &[Condition],
-) -> Query<'c> {
-    let query = conn.query(select);
-    let query = match part {
-        Part::Everything => query.push(" WHERE 1 = 1"),
-        Part::Project(id) => query.push(" WHERE a.project_id = $1").bind(id.0),
-        Part::Where(viewer, permission) => {
-            let (everything, principal, via) = viewer.parameters();
-            query
-                .push(" WHERE a.project_id IN (SELECT p.id FROM project p WHERE ")
-                .push(HOLDS)
-                .push(")")
-                .bind(everything)
-                .bind(principal)
-                .bind(via)
-                .bind(permission.resource.name())
-                .bind(permission.action.name())
-        }
-    };
-    query.narrowed(conditions)
-}
-
-/// Events; `order` is (column, descending).
-pub async fn list(
-    conn: &mut Conn,
-    part: Part,
-    conditions: &[Condition],
-    order: &[(&'static str, bool)],
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<Entry>> {
-    let rows: Vec<Row> = narrowed(conn, SELECT, part, conditions)
-        .ordered(order)
-        .page(limit, offset)
-        .fetch_all()
-        .await?;
-    Ok(rows.into_iter().map(entry).collect())
-}
-
-/// How many events [`list`] has.
-pub async fn count(conn: &mut Conn, part: Part, conditions: &[Condition]) -> Result<i64> {
-    let select = "SELECT COUNT(*) FROM audit_log a";
-    let (count,) = narrowed(conn, select, part, conditions).fetch_one::<(i64,)>().await?;
-    Ok(count)
-}
-
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trail_tests;

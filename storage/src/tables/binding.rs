@@ -6,7 +6,7 @@ use roadstead_model::{
     Action, Pattern, PrincipalId, ProjectId, RepositoryId, Resource, RoleId, Timestamp,
 };
 
-use crate::{Conn, Result, Tx};
+use crate::{Conn, Result, Turn, Tx};
 
 /// Where a role holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +89,12 @@ pub async fn insert(
     pattern: &str,
     now: Timestamp,
 ) -> Result<i64> {
-    if let Scope::Project(project) = scope {
-        super::project::lock(tx, project, now).await?;
+    match scope {
+        Scope::Project(project) => {
+            super::project::lock(tx, project, now).await?;
+        }
+        Scope::AllProjects if !pattern.is_empty() => tx.take_turn(Turn::Patterns).await?,
+        Scope::AllProjects | Scope::System => {}
     }
     let (id,): (i64,) = tx
         .query(
@@ -154,6 +158,7 @@ pub(super) async fn repository_created(
     repository: RepositoryId,
     name: &str,
 ) -> Result<()> {
+    tx.share_turn(Turn::Patterns).await?;
     let bindings: Vec<(i64, String)> = tx
         .query(
             "SELECT id, pattern FROM role_binding
@@ -303,3 +308,6 @@ pub async fn roles_in(
         .await?;
     Ok(rows.into_iter().map(|(id,)| RoleId(id)).collect())
 }
+
+#[cfg(test)]
+mod tests;

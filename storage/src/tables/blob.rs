@@ -4,6 +4,10 @@ use roadstead_model::{BlobId, Digest, ObjectKey, RepositoryId, Timestamp};
 
 use crate::{Conn, Error, Result, Tx};
 
+mod unlinked;
+
+pub use unlinked::{Gone, remove_unlinked};
+
 /// What is known of a blob's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -53,6 +57,8 @@ pub struct Blob {
 type Row = (i64, String, i64, String, String, i64);
 
 const COLUMNS: &str = "SELECT b.id, b.digest, b.size, b.okey, b.state, b.verified_at FROM blob b";
+const BY_DIGEST: &str = "SELECT b.id, b.digest, b.size, b.okey, b.state, b.verified_at FROM blob b
+    WHERE b.digest = $1";
 
 fn blob((id, digest, size, key, state, verified_at): Row) -> Result<Blob> {
     Ok(Blob {
@@ -67,26 +73,21 @@ fn blob((id, digest, size, key, state, verified_at): Row) -> Result<Blob> {
 
 /// The blob with this digest, wherever it is linked. Says nothing about who may read it.
 pub async fn find(conn: &mut Conn, digest: &Digest) -> Result<Option<Blob>> {
-    let row: Option<Row> = conn
-        .query(COLUMNS)
-        .push(" WHERE b.digest = $1")
-        .bind(digest.as_str())
-        .fetch_optional()
-        .await?;
+    let row: Option<Row> = conn.query(BY_DIGEST).bind(digest.as_str()).fetch_optional().await?;
     row.map(blob).transpose()
 }
 
 /// The blob with this digest, kept from going away until the transaction ends.
 pub async fn hold(tx: &mut Tx, digest: &Digest) -> Result<Option<Blob>> {
-    let row: Option<Row> = tx
-        .query_holding(
-            "SELECT b.id, b.digest, b.size, b.okey, b.state, b.verified_at FROM blob b
-             WHERE b.digest = $1",
-            "b",
-        )
-        .bind(digest.as_str())
-        .fetch_optional()
-        .await?;
+    let row: Option<Row> =
+        tx.query_holding(BY_DIGEST, "b").bind(digest.as_str()).fetch_optional().await?;
+    row.map(blob).transpose()
+}
+
+/// The blob with this digest, which nobody else changes or holds until the transaction ends.
+pub async fn lock(tx: &mut Tx, digest: &Digest) -> Result<Option<Blob>> {
+    let row: Option<Row> =
+        tx.query_locking(BY_DIGEST, "b").bind(digest.as_str()).fetch_optional().await?;
     row.map(blob).transpose()
 }
 
@@ -180,12 +181,56 @@ pub async fn walk(conn: &mut Conn, after: BlobId, limit: i64) -> Result<Vec<Blob
     rows.into_iter().map(blob).collect()
 }
 
+/// Up to `limit` blobs that are taken to be whole and were not read since `before`; those that wait
+/// longest come first.
+pub async fn unverified_since(conn: &mut Conn, before: Timestamp, limit: i64) -> Result<Vec<Blob>> {
+    let rows: Vec<Row> = conn
+        .query(COLUMNS)
+        .push(" WHERE b.state = 'ok' AND b.verified_at < $1 ORDER BY b.verified_at LIMIT $2")
+        .bind(before.0)
+        .bind(limit)
+        .fetch_all()
+        .await?;
+    rows.into_iter().map(blob).collect()
+}
+
+/// How many blobs there are, and how many bytes they have.
+pub async fn total(conn: &mut Conn) -> Result<(i64, i64)> {
+    conn.query("SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM blob")
+        .fetch_one()
+        .await
+}
+
+/// Adds a blob for an object that the store has and no row knows; None when some row does, or the
+/// digest has a row. Its bytes count as not verified unless `verified`.
+pub async fn rebuild(
+    tx: &mut Tx,
+    digest: &Digest,
+    size: u64,
+    key: &ObjectKey,
+    verified: bool,
+    now: Timestamp,
+) -> Result<Option<BlobId>> {
+    if !owners_of_key(tx, key).await?.is_empty() {
+        return Ok(None);
+    }
+    let id = insert(tx, digest, size, key, now).await?;
+    if let Some(id) = id
+        && !verified
+    {
+        tx.query("UPDATE blob SET verified_at = 0 WHERE id = $1").bind(id.0).execute().await?;
+    }
+    Ok(id)
+}
+
 /// Which tables know a key: some of `blob`, `upload`, `tombstone`.
 pub async fn owners_of_key(conn: &mut Conn, key: &ObjectKey) -> Result<Vec<String>> {
     let rows: Vec<(String,)> = conn
         .query(
             "SELECT 'blob' FROM blob WHERE okey = $1
              UNION ALL SELECT 'upload' FROM upload WHERE okey = $1
+             UNION ALL SELECT 'upload' FROM upload WHERE tail_key = $1
+             UNION ALL SELECT 'upload' FROM upload WHERE next_tail_key = $1
              UNION ALL SELECT 'tombstone' FROM tombstone WHERE okey = $1",
         )
         .bind(key.as_str())
@@ -199,10 +244,15 @@ pub async fn keys_owned_twice(conn: &mut Conn) -> Result<Vec<String>> {
     let rows: Vec<(String,)> = conn
         .query(
             "SELECT okey FROM (SELECT okey FROM blob UNION ALL SELECT okey FROM upload
+                               UNION ALL SELECT tail_key FROM upload
+                               UNION ALL SELECT next_tail_key FROM upload
                                UNION ALL SELECT okey FROM tombstone) keys
-             GROUP BY okey HAVING COUNT(*) > 1",
+             WHERE okey IS NOT NULL GROUP BY okey HAVING COUNT(*) > 1",
         )
         .fetch_all()
         .await?;
     Ok(rows.into_iter().map(|(key,)| key).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,19 @@
-//! Vulnerabilities that a project accepts.
+//! Vulnerabilities that a project accepts, or the system.
 
 use std::collections::HashMap;
 
 use roadstead_model::{ProjectId, Timestamp};
 
+use super::setting;
 use crate::{Conn, Error, Result, Tx};
 
 /// How many projects one statement names.
 const BATCH: usize = 500;
+/// The setting that has the list of the system, in JSON.
+const OF_SYSTEM: &str = "cve_allowlist";
 
-/// A project's list.
-#[derive(Clone, Debug)]
+/// A list.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowlist {
     /// When it stops to be in force; None for never.
     pub expires_at: Option<Timestamp>,
@@ -76,3 +79,37 @@ pub async fn put(
     .await?;
     Ok(())
 }
+
+/// (when it stops to be in force, names, when it was made, when it was changed last).
+type Kept = (Option<i64>, Vec<String>, i64, i64);
+
+/// The list of the system; None where there never was one.
+pub async fn of_system(conn: &mut Conn) -> Result<Option<Allowlist>> {
+    let Some(text) = setting::get(conn, OF_SYSTEM).await? else {
+        return Ok(None);
+    };
+    let kept: Kept = serde_json::from_str(&text)
+        .map_err(|error| Error::inconsistent("setting", format!("{OF_SYSTEM}: {error}")))?;
+    let (expires, items, created, updated) = kept;
+    Ok(Some(Allowlist {
+        expires_at: expires.map(Timestamp),
+        items,
+        created_at: Timestamp(created),
+        updated_at: Timestamp(updated),
+    }))
+}
+
+/// Gives the system a list, in place of the one that it has.
+pub async fn put_of_system(
+    tx: &mut Tx,
+    expires_at: Option<Timestamp>,
+    items: &[String],
+    now: Timestamp,
+) -> Result<()> {
+    let created_at = of_system(tx).await?.map_or(now, |list| list.created_at);
+    let kept = serde_json::json!([expires_at.map(|at| at.0), items, created_at.0, now.0]);
+    setting::set(tx, OF_SYSTEM, &kept.to_string()).await
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,9 @@ use roadstead_model::Timestamp;
 use crate::filter::Condition;
 use crate::{Conn, Query, Result, Tx};
 
+pub mod queues;
+pub mod vendor;
+
 /// How far an execution is, in Harbor's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
@@ -38,9 +41,11 @@ impl Status {
 pub struct Execution {
     /// The id.
     pub id: i64,
-    /// Which work: `PURGE_AUDIT_LOG`.
+    /// Which work: `PURGE_AUDIT_LOG`, `GARBAGE_COLLECTION`, `RETENTION`.
     pub job: String,
-    /// What started it: `MANUAL` or `SCHEDULE`.
+    /// For which thing of many it is done, such as a policy; 0 for work that there is one of.
+    pub vendor: i64,
+    /// What started it: `MANUAL`, `SCHEDULE`, or `EVENT` for what goes on by itself.
     pub kind: String,
     /// How far it is: the name of a [`Status`].
     pub status: String,
@@ -54,15 +59,17 @@ pub struct Execution {
     pub updated_at: Timestamp,
 }
 
-type Row = (i64, String, String, String, String, String, i64, i64);
+type Row = (i64, String, i64, String, String, String, String, i64, i64);
 
-const SELECT: &str = "SELECT e.id, e.job, e.kind, e.status, e.parameters, e.log, e.created_at,
-            e.updated_at FROM execution e WHERE e.job = $1";
+const SELECT: &str = "SELECT e.id, e.job, e.vendor_id, e.kind, e.status, e.parameters, e.log,
+            e.created_at, e.updated_at FROM execution e WHERE e.job = $1";
 
-fn execution((id, job, kind, status, parameters, log, created, updated): Row) -> Execution {
+fn execution(row: Row) -> Execution {
+    let (id, job, vendor, kind, status, parameters, log, created, updated) = row;
     Execution {
         id,
         job,
+        vendor,
         kind,
         status,
         parameters,
@@ -80,19 +87,7 @@ pub async fn insert(
     parameters: &str,
     now: Timestamp,
 ) -> Result<i64> {
-    let (id,): (i64,) = tx
-        .query(
-            "INSERT INTO execution (job, kind, status, parameters, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $5) RETURNING id",
-        )
-        .bind(job)
-        .bind(kind)
-        .bind(Status::Pending.name())
-        .bind(parameters)
-        .bind(now.0)
-        .fetch_one()
-        .await?;
-    Ok(id)
+    vendor::insert(tx, (job, 0), kind, parameters, now).await
 }
 
 /// An execution of this kind of work.
@@ -147,12 +142,6 @@ pub async fn count(conn: &mut Conn, job: &str, conditions: &[Condition]) -> Resu
     Ok(count)
 }
 
-/// Takes an execution that waits: of all workers one gets true.
-pub async fn begin(tx: &mut Tx, id: i64, now: Timestamp) -> Result<bool> {
-    let (from, to) = (&[Status::Pending], Status::Running);
-    Ok(set_status(tx, id, from, to, "", now).await? == 1)
-}
-
 /// A sign of life, with a line for the log. False when the execution is not running any more,
 /// because it was told to stop, or was given up as lost.
 pub async fn progress(tx: &mut Tx, id: i64, line: &str, now: Timestamp) -> Result<bool> {
@@ -172,12 +161,18 @@ pub async fn finish(
     if set_status(tx, id, &[Status::Running], status, line, now).await? == 0 {
         return Ok(false);
     }
+    note(tx, id, parameters).await?;
+    Ok(true)
+}
+
+/// Notes what came of an execution that somebody else ended.
+pub async fn note(tx: &mut Tx, id: i64, parameters: &str) -> Result<()> {
     tx.query("UPDATE execution SET parameters = $1 WHERE id = $2")
         .bind(parameters)
         .bind(id)
         .execute()
         .await?;
-    Ok(true)
+    Ok(())
 }
 
 /// Tells an execution that has not ended to stop; false when it has.
@@ -205,8 +200,71 @@ async fn set_status(
         .await
 }
 
+/// Each line with its time.
 fn logged(line: &str, now: Timestamp) -> String {
-    if line.is_empty() { String::new() } else { format!("{} {line}\n", now.rfc3339()) }
+    let now = now.rfc3339();
+    let dated = |all: String, line: &str| all + &now + " " + line + "\n";
+    line.lines().fold(String::new(), dated)
+}
+
+/// The execution that tells of work which goes on by itself, begun since a moment.
+pub async fn ongoing(conn: &mut Conn, job: &str, since: Timestamp) -> Result<Option<Execution>> {
+    let row: Option<Row> = conn
+        .query(SELECT)
+        .push(" AND e.kind = 'EVENT' AND e.created_at >= $2 ORDER BY e.id DESC LIMIT 1")
+        .bind(job)
+        .bind(since.0)
+        .fetch_optional()
+        .await?;
+    Ok(row.map(execution))
+}
+
+/// Begins one that tells of work which goes on by itself.
+pub async fn insert_ongoing(
+    tx: &mut Tx,
+    job: &str,
+    parameters: &str,
+    line: &str,
+    now: Timestamp,
+) -> Result<()> {
+    let id = insert(tx, job, "EVENT", parameters, now).await?;
+    set_status(tx, id, &[Status::Pending], Status::Success, line, now).await?;
+    Ok(())
+}
+
+/// Adds to what [`ongoing`] found; false when somebody else did meanwhile.
+pub async fn add_to_ongoing(
+    tx: &mut Tx,
+    found: &Execution,
+    parameters: &str,
+    line: &str,
+    now: Timestamp,
+) -> Result<bool> {
+    let changed = tx
+        .query(
+            "UPDATE execution SET parameters = $1, log = log || $2, updated_at = $3
+             WHERE id = $4 AND parameters = $5",
+        )
+        .bind(parameters)
+        .bind(logged(line, now))
+        .bind(now.0)
+        .bind(found.id)
+        .bind(found.parameters.as_str())
+        .execute()
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Whether one waits or runs.
+pub async fn is_active(conn: &mut Conn, job: &str) -> Result<bool> {
+    let row: Option<(i64,)> = conn
+        .query("SELECT id FROM execution WHERE job = $1 AND status IN ($2, $3) LIMIT 1")
+        .bind(job)
+        .bind(Status::Pending.name())
+        .bind(Status::Running.name())
+        .fetch_optional()
+        .await?;
+    Ok(row.is_some())
 }
 
 /// Gives up executions whose worker showed no sign of life since `silent_since`; returns how many.
@@ -216,12 +274,23 @@ pub async fn give_up(
     silent_since: Timestamp,
     now: Timestamp,
 ) -> Result<u64> {
+    let line = logged("the worker went away before the end", now);
+    take_from_silent(tx, (job, silent_since), (Status::Error, line), now).await
+}
+
+/// Gives the running executions of silent workers another status, with a line for the log.
+async fn take_from_silent(
+    tx: &mut Tx,
+    (job, silent_since): (&str, Timestamp),
+    (to, line): (Status, String),
+    now: Timestamp,
+) -> Result<u64> {
     tx.query(
         "UPDATE execution SET status = $1, log = log || $2, updated_at = $3
          WHERE job = $4 AND status = $5 AND updated_at < $6",
     )
-    .bind(Status::Error.name())
-    .bind(logged("the worker went away before the end", now))
+    .bind(to.name())
+    .bind(line)
     .bind(now.0)
     .bind(job)
     .bind(Status::Running.name())
@@ -257,3 +326,6 @@ pub async fn trim(tx: &mut Tx, job: &str, keep: i64) -> Result<u64> {
     .execute()
     .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -141,10 +141,7 @@ pub struct Filter<'a> {
 fn narrowed<'c>(conn: &'c mut Conn, select: &'static str, filter: Filter<'_>) -> Query<'c> {
     let mut query = conn.query(select).push(" WHERE 1 = 1");
     if !filter.name.is_empty() {
-        query = query
-            .push(" AND group_name LIKE ")
-            .push_bind(crate::filter::containing(filter.name))
-            .push(" ESCAPE '\\'");
+        query = query.containing("group_name", filter.name);
     }
     if !filter.ldap_dn.is_empty() {
         query = query.push(" AND ldap_group_dn = ").push_bind(filter.ldap_dn);
@@ -222,3 +219,6 @@ pub async fn replace_memberships(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

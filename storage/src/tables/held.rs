@@ -77,18 +77,30 @@ pub async fn adopt(
     size: u64,
 ) -> Result<()> {
     let size = i64::try_from(size).unwrap_or(i64::MAX);
-    tx.query(
-        "INSERT INTO manifest_child (parent_id, child_id)
+    let adopted = tx
+        .query(
+            "INSERT INTO manifest_child (parent_id, child_id)
          SELECT m.manifest_id, $1 FROM manifest_missing m JOIN manifest p ON p.id = m.manifest_id
          WHERE m.repo_id = $2 AND m.digest = $3 AND m.size = $4 AND p.is_index
          UNION SELECT h.manifest_id, $1 FROM manifest_blob h
          JOIN blob b ON b.id = h.blob_id JOIN manifest p ON p.id = h.manifest_id
          WHERE h.repo_id = $2 AND b.digest = $3 AND p.is_index",
+        )
+        .bind(id.0)
+        .bind(repository.0)
+        .bind(digest.as_str())
+        .bind(size)
+        .execute()
+        .await?;
+    if adopted == 0 {
+        return Ok(());
+    }
+    tx.query(
+        "UPDATE manifest SET total_size = total_size
+             + (SELECT k.total_size FROM manifest k WHERE k.id = $1)
+         WHERE id IN (SELECT c.parent_id FROM manifest_child c WHERE c.child_id = $1)",
     )
     .bind(id.0)
-    .bind(repository.0)
-    .bind(digest.as_str())
-    .bind(size)
     .execute()
     .await?;
     tx.query(
@@ -151,3 +163,6 @@ pub async fn held_digests(conn: &mut Conn, id: ManifestId) -> Result<Vec<String>
         .await?;
     Ok(rows.into_iter().map(|(digest,)| digest).collect())
 }
+
+#[cfg(test)]
+mod tests;

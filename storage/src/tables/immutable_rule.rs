@@ -250,3 +250,6 @@ async fn mark(tx: &mut Tx, repository: RepositoryId, tag: &str, immutable: bool)
         .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,24 +45,24 @@ pub async fn release(tx: &mut Tx, name: &str, held: Timestamp) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Db;
 
     #[tokio::test]
     async fn one_holder_at_a_time_until_the_end_or_until_it_is_given_back() {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", directory.path().join("test.db").display());
-        let db = Db::open(&url, 1).await.unwrap();
-        let mut tx = db.begin().await.unwrap();
-        let at = |second: i64| Timestamp(second * 1_000_000);
-        assert!(take(&mut tx, "x", None, at(10), at(0)).await.unwrap());
-        assert!(!take(&mut tx, "x", None, at(11), at(9)).await.unwrap());
-        assert!(!take(&mut tx, "x", Some(at(9)), at(12), at(9)).await.unwrap());
-        assert!(take(&mut tx, "x", Some(at(10)), at(15), at(9)).await.unwrap());
-        assert!(take(&mut tx, "y", None, at(10), at(9)).await.unwrap());
-        assert!(take(&mut tx, "x", None, at(20), at(15)).await.unwrap());
-        release(&mut tx, "x", at(15)).await.unwrap();
-        assert!(!take(&mut tx, "x", None, at(25), at(16)).await.unwrap());
-        release(&mut tx, "x", at(20)).await.unwrap();
-        assert!(take(&mut tx, "x", None, at(25), at(16)).await.unwrap());
+        crate::testing::on_both_engines(async || {
+            let (_directory, db) = crate::testing::database(1).await;
+            let mut tx = db.begin().await.unwrap();
+            let at = |second: i64| Timestamp(second * 1_000_000);
+            assert!(take(&mut tx, "x", None, at(10), at(0)).await.unwrap());
+            assert!(!take(&mut tx, "x", None, at(11), at(9)).await.unwrap());
+            assert!(!take(&mut tx, "x", Some(at(9)), at(12), at(9)).await.unwrap());
+            assert!(take(&mut tx, "x", Some(at(10)), at(15), at(9)).await.unwrap());
+            assert!(take(&mut tx, "y", None, at(10), at(9)).await.unwrap());
+            assert!(take(&mut tx, "x", None, at(20), at(15)).await.unwrap());
+            release(&mut tx, "x", at(15)).await.unwrap();
+            assert!(!take(&mut tx, "x", None, at(25), at(16)).await.unwrap());
+            release(&mut tx, "x", at(20)).await.unwrap();
+            assert!(take(&mut tx, "x", None, at(25), at(16)).await.unwrap());
+        })
+        .await;
     }
 }

@@ -5,9 +5,17 @@ use std::collections::HashMap;
 
 use roadstead_model::{BlobId, Digest, ProjectId, RepositoryId, Timestamp};
 
+use super::gc_queue;
 use super::usage::{self, Warning};
 use super::viewer::{SEES_REPOSITORY, Viewer};
 use crate::{Conn, Error, Result, Tx};
+
+mod holders;
+mod unheld;
+
+pub use holders::{Holder, held_by, holders, links_of};
+pub(super) use unheld::uncount;
+pub use unheld::{Gone, remove_expired};
 
 /// Links a blob in a repository, or renews its lease, and counts it in the project once.
 ///
@@ -30,9 +38,9 @@ pub async fn put(
     .bind(lease_until.0)
     .execute()
     .await?;
-    let warning = count_in(tx, project, blob).await?;
     resolve_missing(tx, repository, blob).await?;
-    Ok(warning)
+    gc_queue::link(tx, repository, blob, lease_until).await?;
+    count_in(tx, project, blob).await
 }
 
 async fn size_of(tx: &mut Tx, blob: BlobId) -> Result<i64> {
@@ -41,6 +49,18 @@ async fn size_of(tx: &mut Tx, blob: BlobId) -> Result<i64> {
 }
 
 async fn count_in(tx: &mut Tx, project: ProjectId, blob: BlobId) -> Result<Option<Warning>> {
+    // Whoever uncounts the blob at the same time has removed the row, or waits for this
+    // transaction and finds the link.
+    while !add_to(tx, project, blob).await? {
+        if hold_in(tx, project, blob).await? {
+            return Ok(None);
+        }
+    }
+    let size = size_of(tx, blob).await?;
+    usage::add(tx, project, size).await
+}
+
+async fn add_to(tx: &mut Tx, project: ProjectId, blob: BlobId) -> Result<bool> {
     let added = tx
         .query(
             "INSERT INTO project_blob (project_id, blob_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
@@ -49,11 +69,20 @@ async fn count_in(tx: &mut Tx, project: ProjectId, blob: BlobId) -> Result<Optio
         .bind(blob.0)
         .execute()
         .await?;
-    if added == 0 {
-        return Ok(None);
-    }
-    let size = size_of(tx, blob).await?;
-    usage::add(tx, project, size).await
+    Ok(added == 1)
+}
+
+async fn hold_in(tx: &mut Tx, project: ProjectId, blob: BlobId) -> Result<bool> {
+    let row: Option<(i64,)> = tx
+        .query_holding(
+            "SELECT h.blob_id FROM project_blob h WHERE h.project_id = $1 AND h.blob_id = $2",
+            "h",
+        )
+        .bind(project.0)
+        .bind(blob.0)
+        .fetch_optional()
+        .await?;
+    Ok(row.is_some())
 }
 
 /// Manifests that were pushed before this blob, where that is allowed, hold it from now on.
@@ -131,38 +160,18 @@ pub async fn remove(
     repository: RepositoryId,
     blob: BlobId,
 ) -> Result<bool> {
+    tx.changes_content_of(repository);
     let removed = tx
-        .query("DELETE FROM repo_blob WHERE repo_id = $1 AND blob_id = $2")
+        .query_quietly("DELETE FROM repo_blob WHERE repo_id = $1 AND blob_id = $2")
         .bind(repository.0)
         .bind(blob.0)
         .execute()
         .await?;
     if removed == 1 {
-        uncount_in(tx, project, blob).await?;
+        uncount(tx, project, &[blob]).await?;
     }
     Ok(removed == 1)
 }
-
-async fn uncount_in(tx: &mut Tx, project: ProjectId, blob: BlobId) -> Result<()> {
-    let removed = tx
-        .query(
-            "DELETE FROM project_blob WHERE project_id = $1 AND blob_id = $2
-               AND NOT EXISTS (SELECT 1 FROM repo_blob l JOIN repository r ON r.id = l.repo_id
-                               WHERE l.blob_id = $2 AND r.project_id = $1)",
-        )
-        .bind(project.0)
-        .bind(blob.0)
-        .execute()
-        .await?;
-    if removed == 1 {
-        let size = size_of(tx, blob).await?;
-        usage::add(tx, project, -size).await?;
-    }
-    Ok(())
-}
-
-/// How many ids one statement names.
-const BATCH: usize = 500;
 
 /// Removes every link of a repository, whose manifests must be gone.
 pub async fn remove_all_in(
@@ -170,32 +179,14 @@ pub async fn remove_all_in(
     project: ProjectId,
     repository: RepositoryId,
 ) -> Result<()> {
+    tx.changes_content_of(repository);
     let linked: Vec<(i64,)> = tx
-        .query("DELETE FROM repo_blob WHERE repo_id = $1 RETURNING blob_id")
+        .query_quietly("DELETE FROM repo_blob WHERE repo_id = $1 RETURNING blob_id")
         .bind(repository.0)
         .fetch_all()
         .await?;
-    for batch in linked.chunks(BATCH) {
-        let gone: Vec<(i64,)> = tx
-            .query(
-                "DELETE FROM project_blob WHERE project_id = $1
-                   AND NOT EXISTS (SELECT 1 FROM repo_blob l JOIN repository r ON r.id = l.repo_id
-                                   WHERE l.blob_id = project_blob.blob_id AND r.project_id = $1)
-                   AND blob_id IN ",
-            )
-            .bind(project.0)
-            .push_list(batch.iter().map(|(id,)| *id))
-            .push(" RETURNING blob_id")
-            .fetch_all()
-            .await?;
-        let (bytes,): (i64,) = tx
-            .query("SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM blob WHERE id IN ")
-            .push_list(gone.into_iter().map(|(id,)| id))
-            .fetch_one()
-            .await?;
-        usage::add(tx, project, -bytes).await?;
-    }
-    Ok(())
+    let blobs: Vec<BlobId> = linked.into_iter().map(|(id,)| BlobId(id)).collect();
+    uncount(tx, project, &blobs).await
 }
 
 /// A blob of a repository, as a manifest needs to know it.
@@ -263,13 +254,21 @@ pub async fn miscounted(conn: &mut Conn) -> Result<Vec<(ProjectId, i64, i64)>> {
                SELECT u.project_id, u.used,
                  CAST(COALESCE((SELECT SUM(size) FROM blob WHERE id IN (
                       SELECT l.blob_id FROM repo_blob l JOIN repository r ON r.id = l.repo_id
-                      WHERE r.project_id = u.project_id)), 0)
+                      WHERE r.project_id = u.project_id
+                      UNION SELECT h.blob_id FROM deleted_artifact_blob h
+                      JOIN deleted_artifact a ON a.id = h.artifact_id
+                      WHERE a.project_id = u.project_id AND a.counted)), 0)
                     + COALESCE((SELECT SUM(m.size) FROM manifest m
                       JOIN repository r ON r.id = m.repo_id
-                      WHERE r.project_id = u.project_id), 0) AS BIGINT) AS held
+                      WHERE r.project_id = u.project_id), 0)
+                    + COALESCE((SELECT SUM(a.size) FROM deleted_artifact a
+                      WHERE a.project_id = u.project_id AND a.counted), 0) AS BIGINT) AS held
                FROM project_usage u) usage WHERE used <> held",
         )
         .fetch_all()
         .await?;
     Ok(rows.into_iter().map(|(id, used, held)| (ProjectId(id), used, held)).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,8 @@ use roadstead_model::{Digest, ManifestId, RepositoryId, Timestamp};
 
 use crate::{Conn, Error, Result, Tx};
 
+pub mod standing;
+
 /// A manifest as it is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
@@ -48,6 +50,42 @@ pub async fn find(
     row.map(manifest).transpose()
 }
 
+/// The manifest with this digest in the repository, kept from going away until the transaction
+/// ends.
+pub async fn hold(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    digest: &Digest,
+) -> Result<Option<Manifest>> {
+    let row: Option<Row> = tx
+        .query_holding(
+            "SELECT m.id, m.digest, m.media_type, m.size FROM manifest m
+             WHERE m.repo_id = $1 AND m.digest = $2",
+            "m",
+        )
+        .bind(repository.0)
+        .bind(digest.as_str())
+        .fetch_optional()
+        .await?;
+    row.map(manifest).transpose()
+}
+
+/// The manifest that a tag names; nobody else writes the tag until the transaction ends. None says
+/// nothing about who makes the tag next.
+pub async fn find_tagged_to_write(
+    tx: &mut Tx,
+    repository: RepositoryId,
+    tag: &roadstead_model::Tag,
+) -> Result<Option<Manifest>> {
+    // By a statement of its own: the next one then sees what those wrote whom it waited for.
+    tx.query_locking("SELECT t.manifest_id FROM tag t WHERE t.repo_id = $1 AND t.name = $2", "t")
+        .bind(repository.0)
+        .bind(tag.as_str())
+        .fetch_optional::<(i64,)>()
+        .await?;
+    find_tagged(tx, repository, tag).await
+}
+
 /// The manifest that a tag names.
 pub async fn find_tagged(
     conn: &mut Conn,
@@ -64,11 +102,37 @@ pub async fn find_tagged(
     row.map(manifest).transpose()
 }
 
+/// How many manifests there are.
+pub async fn count(conn: &mut Conn) -> Result<i64> {
+    Ok(conn.query("SELECT COUNT(*) FROM manifest").fetch_one::<(i64,)>().await?.0)
+}
+
+/// The digest of a manifest that is there.
+pub async fn digest(conn: &mut Conn, id: ManifestId) -> Result<String> {
+    let query = conn.query("SELECT digest FROM manifest WHERE id = $1").bind(id.0);
+    Ok(query.fetch_one::<(String,)>().await?.0)
+}
+
 /// The stored bytes, exactly as they were received.
 pub async fn bytes(conn: &mut Conn, id: ManifestId) -> Result<Option<Vec<u8>>> {
     let row: Option<(Vec<u8>,)> =
         conn.query("SELECT bytes FROM manifest WHERE id = $1").bind(id.0).fetch_optional().await?;
     Ok(row.map(|(bytes,)| bytes))
+}
+
+/// What a manifest is as an artifact, as far as its own bytes tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Facts<'a> {
+    /// Harbor's word for it, such as `IMAGE`.
+    pub kind: &'a str,
+    /// The media type of its config.
+    pub config_media_type: Option<&'a str>,
+    /// Its bytes and those of all that it names.
+    pub total_size: i64,
+    /// The digest of what it belongs to.
+    pub accessory_of: Option<&'a str>,
+    /// Harbor's word for what it is to that.
+    pub accessory_type: Option<&'a str>,
 }
 
 /// What a new row needs.
@@ -88,8 +152,10 @@ pub struct NewManifest<'a> {
     pub subject: Option<&'a Digest>,
     /// As lists of referrers show it.
     pub artifact_type: Option<&'a str>,
-    /// As JSON, when there is a subject.
+    /// As JSON; they may be left out where there is no subject.
     pub annotations: Option<&'a str>,
+    /// What it is.
+    pub facts: Facts<'a>,
 }
 
 /// Adds a manifest; None when the repository has it already.
@@ -102,8 +168,11 @@ pub async fn insert(
     let row: Option<(i64,)> = tx
         .query(
             "INSERT INTO manifest (repo_id, digest, media_type, is_index, bytes, size, depth,
-                                   subject_digest, artifact_type, annotations, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                   subject_digest, artifact_type, annotations, created_at,
+                                   kind, config_media_type, total_size, accessory_of,
+                                   accessory_type, project_id, listed)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                     (SELECT r.project_id FROM repository r WHERE r.id = $1), $17)
              ON CONFLICT (repo_id, digest) DO NOTHING RETURNING id",
         )
         .bind(repository.0)
@@ -117,6 +186,12 @@ pub async fn insert(
         .bind(new.artifact_type.map(str::to_owned))
         .bind(new.annotations.map(str::to_owned))
         .bind(now.0)
+        .bind(new.facts.kind)
+        .bind(new.facts.config_media_type.map(str::to_owned))
+        .bind(new.facts.total_size)
+        .bind(new.facts.accessory_of.map(str::to_owned))
+        .bind(new.facts.accessory_type.map(str::to_owned))
+        .bind(new.facts.accessory_of.is_none())
         .fetch_optional()
         .await?;
     Ok(row.map(|(id,)| ManifestId(id)))
@@ -131,6 +206,8 @@ pub struct Child {
     pub size: u64,
     /// How many levels of manifests are below it.
     pub depth: i64,
+    /// Its bytes and those of all that it names.
+    pub total_size: i64,
 }
 
 /// Which of `digests` are manifests of the repository.
@@ -139,17 +216,20 @@ pub async fn resolve(
     repository: RepositoryId,
     digests: impl IntoIterator<Item = &Digest>,
 ) -> Result<HashMap<Digest, Child>> {
-    let rows: Vec<(String, i64, i64, i64)> = conn
-        .query("SELECT digest, id, size, depth FROM manifest WHERE repo_id = $1 AND digest IN ")
+    let rows: Vec<(String, i64, i64, i64, i64)> = conn
+        .query(
+            "SELECT digest, id, size, depth, total_size FROM manifest
+             WHERE repo_id = $1 AND digest IN ",
+        )
         .bind(repository.0)
         .push_list(digests.into_iter().map(Digest::as_str))
         .fetch_all()
         .await?;
     let mut found = HashMap::with_capacity(rows.len());
-    for (digest, id, size, depth) in rows {
+    for (digest, id, size, depth, total_size) in rows {
         let digest = digest.parse().map_err(|error| Error::inconsistent("manifest", error))?;
         let size = u64::try_from(size).map_err(|error| Error::inconsistent("manifest", error))?;
-        found.insert(digest, Child { id: ManifestId(id), size, depth });
+        found.insert(digest, Child { id: ManifestId(id), size, depth, total_size });
     }
     Ok(found)
 }
@@ -159,7 +239,12 @@ pub async fn resolve(
 /// # Errors
 /// [`Error::Reference`] while an index holds it.
 pub async fn remove(tx: &mut Tx, id: ManifestId) -> Result<bool> {
-    Ok(tx.query("DELETE FROM manifest WHERE id = $1").bind(id.0).execute().await? == 1)
+    let query = tx.query_quietly("DELETE FROM manifest WHERE id = $1 RETURNING repo_id").bind(id.0);
+    let gone: Option<(i64,)> = query.fetch_optional().await?;
+    if let Some((repository,)) = gone {
+        tx.changes_content_of(RepositoryId(repository));
+    }
+    Ok(gone.is_some())
 }
 
 /// Removes every manifest of a repository and what it holds; their tags must be gone. Returns
@@ -172,8 +257,9 @@ pub async fn remove_all_in(tx: &mut Tx, repository: RepositoryId) -> Result<i64>
     .bind(repository.0)
     .execute()
     .await?;
+    tx.changes_content_of(repository);
     let sizes: Vec<(i64,)> = tx
-        .query("DELETE FROM manifest WHERE repo_id = $1 RETURNING size")
+        .query_quietly("DELETE FROM manifest WHERE repo_id = $1 RETURNING size")
         .bind(repository.0)
         .fetch_all()
         .await?;
@@ -223,3 +309,6 @@ pub async fn walk(conn: &mut Conn, after: ManifestId, limit: i64) -> Result<Vec<
         })
         .collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,10 +53,7 @@ fn narrowed<'c>(query: Query<'c>, project: ProjectId, name: &str) -> Query<'c> {
     if name.is_empty() {
         return query;
     }
-    query
-        .push(" AND COALESCE(g.group_name, p.name) LIKE ")
-        .push_bind(crate::filter::containing(name))
-        .push(" ESCAPE '\\'")
+    query.containing("COALESCE(g.group_name, p.name)", name)
 }
 
 /// Members by name; `name` narrows to those whose name contains it.
@@ -155,3 +152,6 @@ pub async fn remove(tx: &mut Tx, project: ProjectId, id: i64) -> Result<bool> {
         .await?;
     Ok(removed == 1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -242,3 +242,6 @@ pub async fn reseal(
         .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

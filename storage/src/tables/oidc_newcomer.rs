@@ -37,3 +37,6 @@ pub async fn remove(tx: &mut Tx, hash: &[u8]) -> Result<()> {
 pub async fn remove_expired(tx: &mut Tx, now: Timestamp) -> Result<u64> {
     tx.query("DELETE FROM oidc_newcomer WHERE expires_at <= $1").bind(now.0).execute().await
 }
+
+#[cfg(test)]
+mod tests;

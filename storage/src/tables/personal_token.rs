@@ -130,3 +130,6 @@ pub async fn with_verifier(
         .await?;
     Ok(row.map(|(id, secret)| (PrincipalId(id), secret)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -211,3 +211,6 @@ async fn remove_one(tx: &mut Tx, id: PrincipalId, now: Timestamp) -> Result<bool
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests;

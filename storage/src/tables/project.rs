@@ -1,13 +1,16 @@
 //! Projects.
 
+use std::collections::HashMap;
+
 use roadstead_model::{
     PrincipalId, ProjectId, ProjectName, RepositoryId, RepositoryName, RoleId, Timestamp,
 };
 
 use super::binding::{self, Scope};
+use super::repository::HAS_CONTENT;
 use super::viewer::{SEES_PROJECT, SEES_REPOSITORY, Viewer};
+use super::{deleted, retention};
 use crate::filter::Condition;
-use crate::filter::containing;
 use crate::{Conn, Result, Tx};
 
 /// A project's row.
@@ -23,31 +26,25 @@ pub struct Project {
     pub owner_name: String,
     /// Whether everybody may pull.
     pub public: bool,
-    /// How many repositories it has.
-    pub repositories: i64,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was changed last.
     pub updated_at: Timestamp,
 }
 
-type Row = (i64, String, i64, String, bool, i64, i64, i64);
+type Row = (i64, String, i64, String, bool, i64, i64);
 
-const SELECT: &str = "SELECT p.id, p.name, p.owner_id, o.name, p.public,
-            (SELECT COUNT(*) FROM repository r WHERE r.project_id = p.id
-                AND EXISTS (SELECT 1 FROM manifest m WHERE m.repo_id = r.id)),
-            p.created_at, p.updated_at
+const SELECT: &str = "SELECT p.id, p.name, p.owner_id, o.name, p.public, p.created_at, p.updated_at
      FROM project p JOIN principal o ON o.id = p.owner_id";
 
 fn project(row: Row) -> Project {
-    let (id, name, owner, owner_name, public, repositories, created, updated) = row;
+    let (id, name, owner, owner_name, public, created, updated) = row;
     Project {
         id: ProjectId(id),
         name,
         owner: PrincipalId(owner),
         owner_name,
         public,
-        repositories,
         created_at: Timestamp(created),
         updated_at: Timestamp(updated),
     }
@@ -125,7 +122,7 @@ fn narrowed<'c>(
     let query = conn.query(select).push(" WHERE ").push(SEES_PROJECT);
     let mut query = query.bind(everything).bind(principal).bind(via);
     if let Some(name) = filter.name {
-        query = query.push(" AND p.name LIKE ").push_bind(containing(name)).push(" ESCAPE '\\'");
+        query = query.containing("p.name", name);
     }
     if let Some(owner) = filter.owner {
         query = query.push(" AND o.name = ").push_bind(owner);
@@ -189,8 +186,9 @@ pub async fn place(conn: &mut Conn, name: &RepositoryName) -> Result<Option<Plac
 }
 
 /// Keeps a project's row, and with it its rules and patterns, from being changed before the
-/// transaction ends.
-pub(super) async fn share(tx: &mut Tx, id: ProjectId) -> Result<()> {
+/// transaction ends, and its repositories from being deleted as a whole. Whoever changes content
+/// does this first, so that nobody waits in a circle with such a deletion.
+pub async fn share(tx: &mut Tx, id: ProjectId) -> Result<()> {
     tx.share("SELECT id FROM project WHERE id = $1 FOR SHARE", id.0).await
 }
 
@@ -219,26 +217,46 @@ pub async fn set_public(tx: &mut Tx, id: ProjectId, public: bool, now: Timestamp
 
 /// How many repositories with content a project has.
 pub async fn count_repositories(conn: &mut Conn, id: ProjectId) -> Result<i64> {
-    let (count,) = conn
-        .query(
-            "SELECT COUNT(*) FROM repository r WHERE r.project_id = $1
-               AND EXISTS (SELECT 1 FROM manifest m WHERE m.repo_id = r.id)",
-        )
-        .bind(id.0)
-        .fetch_one::<(i64,)>()
-        .await?;
-    Ok(count)
+    let counts = repositories_of(conn, &[id]).await?;
+    Ok(counts.get(&id).copied().unwrap_or(0))
 }
 
-/// Removes a project whose content, robots and members are gone; false when it is gone itself.
+/// How many repositories with content some projects have; those without any are left out.
+pub async fn repositories_of(
+    conn: &mut Conn,
+    ids: &[ProjectId],
+) -> Result<HashMap<ProjectId, i64>> {
+    let rows: Vec<(i64, i64)> = conn
+        .query("SELECT r.project_id, COUNT(*) FROM repository r WHERE ")
+        .push(HAS_CONTENT)
+        .push(" AND r.project_id IN ")
+        .push_list(ids.iter().map(|id| id.0))
+        .push(" GROUP BY r.project_id")
+        .fetch_all()
+        .await?;
+    Ok(rows.into_iter().map(|(id, count)| (ProjectId(id), count)).collect())
+}
+
+/// Removes a project whose content, robots and members are gone, and what is kept of that; false
+/// when it is gone itself.
 ///
 /// # Errors
 /// [`Error::Reference`](crate::Error::Reference) while something is left in it.
-pub async fn remove(tx: &mut Tx, id: ProjectId) -> Result<bool> {
+pub async fn remove(tx: &mut Tx, id: ProjectId, now: Timestamp) -> Result<bool> {
+    deleted::remove_all_in(tx, id, now).await?;
+    if let Some(policy) = retention::of_project(tx, id).await? {
+        retention::remove(tx, policy.id).await?;
+    }
     for statement in [
+        "DELETE FROM webhook_delivery WHERE policy_id IN
+             (SELECT id FROM webhook_policy WHERE project_id = $1)",
+        "DELETE FROM webhook_target WHERE policy_id IN
+             (SELECT id FROM webhook_policy WHERE project_id = $1)",
+        "DELETE FROM webhook_policy WHERE project_id = $1",
         "DELETE FROM immutable_rule WHERE project_id = $1",
         "DELETE FROM project_metadata WHERE project_id = $1",
         "DELETE FROM cve_allowlist WHERE project_id = $1",
+        "DELETE FROM label WHERE project_id = $1",
         "DELETE FROM project_blob WHERE project_id = $1",
         "DELETE FROM project_usage WHERE project_id = $1",
     ] {
@@ -254,9 +272,10 @@ pub async fn statistics(conn: &mut Conn, viewer: Viewer) -> Result<(i64, i64, i6
     let rows: Vec<(bool, i64, i64)> = conn
         .query(
             "SELECT p.public, COUNT(*), CAST(COALESCE(SUM((SELECT COUNT(*) FROM repository r
-                 WHERE r.project_id = p.id
-                   AND EXISTS (SELECT 1 FROM manifest m WHERE m.repo_id = r.id) AND ",
+                 WHERE r.project_id = p.id AND ",
         )
+        .push(HAS_CONTENT)
+        .push(" AND ")
         .push(SEES_REPOSITORY)
         .push(")), 0) AS BIGINT) FROM project p WHERE ")
         .push(SEES_PROJECT)
@@ -273,3 +292,6 @@ pub async fn statistics(conn: &mut Conn, viewer: Viewer) -> Result<(i64, i64, i6
     let ((public, public_repositories), (private, private_repositories)) = (of(true), of(false));
     Ok((public, public_repositories, private, private_repositories))
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,3 +106,6 @@ pub async fn remove(tx: &mut Tx, project: ProjectId, name: &str, now: Timestamp)
         .await?;
     Ok(removed == 1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,8 +30,16 @@ pub struct Weight {
     pub characters: usize,
 }
 
-/// Up to `limit` manifests of the repository that refer to `subject`, with ids above `after`: only
-/// their weights, because annotations may be large.
+const WEIGHT: &str = "SELECT id, CAST(COALESCE(LENGTH(annotations), 0)
+                           + COALESCE(LENGTH(artifact_type), 0) AS BIGINT) AS characters
+     FROM manifest WHERE ";
+const REFERRING: &str = "subject_digest";
+const SIGNING: &str = "subject_digest IS NULL AND accessory_of";
+/// The ends of the two halves, which both engines want to have names.
+const HALVES: [&str; 2] = [") r", ") s"];
+
+/// Up to `limit` manifests of the repository that refer to `subject`, or sign it by their tag, with
+/// ids above `after`: only their weights, because annotations may be large.
 pub async fn weights(
     conn: &mut Conn,
     repository: RepositoryId,
@@ -40,20 +48,20 @@ pub async fn weights(
     after: ManifestId,
     limit: i64,
 ) -> Result<Vec<Weight>> {
-    let mut query = conn
-        .query(
-            "SELECT id, CAST(COALESCE(LENGTH(annotations), 0)
-                           + COALESCE(LENGTH(artifact_type), 0) AS BIGINT)
-             FROM manifest WHERE repo_id = $1 AND subject_digest = $2 AND id > $3",
-        )
-        .bind(repository.0)
-        .bind(subject.as_str())
-        .bind(after.0);
-    if let Some(artifact_type) = artifact_type {
-        query = query.push(" AND artifact_type = ").push_bind(artifact_type);
+    let mut query = conn.query("SELECT id, characters FROM (");
+    for (number, half) in [REFERRING, SIGNING].into_iter().enumerate() {
+        let union = if number == 0 { "" } else { " UNION ALL " };
+        query = query.push(union).push("SELECT * FROM (").push(WEIGHT).push(half);
+        query = query.push(" = ").push_bind(subject.as_str());
+        query = query.push(" AND repo_id = ").push_bind(repository.0);
+        query = query.push(" AND id > ").push_bind(after.0);
+        if let Some(artifact_type) = artifact_type {
+            query = query.push(" AND artifact_type = ").push_bind(artifact_type);
+        }
+        query = query.push(" ORDER BY id LIMIT ").push_bind(limit).push(HALVES[number]);
     }
-    let rows: Vec<(i64, i64)> =
-        query.push(" ORDER BY id LIMIT ").push_bind(limit).fetch_all().await?;
+    let query = query.push(") x ORDER BY id LIMIT ").push_bind(limit);
+    let rows: Vec<(i64, i64)> = query.fetch_all().await?;
     let weight = |(id, characters): (i64, i64)| Weight {
         id: ManifestId(id),
         characters: usize::try_from(characters).unwrap_or(usize::MAX),
@@ -86,3 +94,6 @@ pub async fn list(conn: &mut Conn, ids: &[ManifestId]) -> Result<Vec<Referrer>> 
         })
         .collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,3 +80,6 @@ pub async fn find(conn: &mut Conn, hash: &[u8], now: Timestamp) -> Result<Option
 pub async fn remove_expired(tx: &mut Tx, now: Timestamp) -> Result<u64> {
     tx.query("DELETE FROM refresh_token WHERE expires_at <= $1").bind(now.0).execute().await
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,13 @@
 
 use roadstead_model::{ProjectId, RepositoryId, RepositoryName, Timestamp};
 
-use super::viewer::{LISTS_REPOSITORY, SEES_REPOSITORY, Viewer};
-use crate::filter::{Condition, containing};
-use crate::{Conn, Query, Result, Tx};
+use super::viewer::{SEES_REPOSITORY, Viewer};
+use crate::query::before_nul;
+use crate::{Conn, Result, Tx};
+
+mod list;
+
+pub use list::{Filter, NEWEST_FIRST, count, list, page};
 
 /// A repository's row.
 #[derive(Clone, Debug)]
@@ -23,29 +27,43 @@ pub struct Repository {
     pub description: String,
     /// How many artifacts it has, without those that belong to another.
     pub artifacts: i64,
+    /// How often something of it was pulled.
+    pub pulls: i64,
     /// When something was pushed first.
     pub created_at: Timestamp,
     /// When something was pushed last, or the description was changed.
     pub updated_at: Timestamp,
 }
 
-type Row = (i64, i64, String, bool, String, String, i64, i64, i64);
+type Row = (i64, i64, String, bool, String, String, i64, i64, i64, i64);
 
 /// When something was pushed last, or the description was changed.
-pub const UPDATED_AT: &str = "(SELECT MAX(x.at) FROM (SELECT r.updated_at AS at
-     UNION ALL SELECT m.created_at FROM manifest m WHERE m.repo_id = r.id) x)";
+pub const UPDATED_AT: &str = "(CASE WHEN r.updated_at
+        < COALESCE((SELECT MAX(m.created_at) FROM manifest m WHERE m.repo_id = r.id), 0)
+     THEN (SELECT MAX(m.created_at) FROM manifest m WHERE m.repo_id = r.id)
+     ELSE r.updated_at END)";
 
 const SELECT: &str = "SELECT r.id, r.project_id, p.name, p.public, r.name, r.description,
-            (SELECT COUNT(*) FROM manifest m WHERE m.repo_id = r.id AND m.subject_digest IS NULL
-                AND (EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = m.id)
-                  OR NOT EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = m.id))),
+            (SELECT COUNT(*) FROM manifest m WHERE m.repo_id = r.id AND m.listed = TRUE),
+            COALESCE((SELECT u.pulls FROM repository_pull u WHERE u.repo_id = r.id), 0),
             r.created_at, ";
 
-const FROM: &str = " FROM repository r JOIN project p ON p.id = r.project_id
-     WHERE EXISTS (SELECT 1 FROM manifest m WHERE m.repo_id = r.id)";
+const FROM: &str = " FROM repository r JOIN project p ON p.id = r.project_id";
+
+/// The repository `r` has content. Mostly its row says so.
+pub(super) const HAS_CONTENT: &str = "(NOT r.maybe_empty
+     OR (SELECT m.repo_id FROM manifest m WHERE m.repo_id = r.id LIMIT 1) IS NOT NULL)";
+
+/// The repository `r` has content, or had some: as in Harbor it stays until it is deleted, or the
+/// history of its tags is forgotten.
+const IS_SHOWN: &str = "(NOT r.maybe_empty
+     OR (SELECT m.repo_id FROM manifest m WHERE m.repo_id = r.id LIMIT 1) IS NOT NULL
+     OR (SELECT h.id FROM tag_history h WHERE h.project_id = r.project_id
+         AND h.repository = r.name AND h.moved_at >= r.created_at LIMIT 1) IS NOT NULL)";
 
 fn repository(row: Row) -> Repository {
-    let (id, project, project_name, public, name, description, artifacts, created, updated) = row;
+    let (id, project, project_name, public, name, description, artifacts, pulls, created, updated) =
+        row;
     Repository {
         id: RepositoryId(id),
         project: ProjectId(project),
@@ -54,6 +72,7 @@ fn repository(row: Row) -> Repository {
         name,
         description,
         artifacts,
+        pulls,
         created_at: Timestamp(created),
         updated_at: Timestamp(updated),
     }
@@ -102,92 +121,43 @@ pub async fn catalog(
     let rows: Vec<(String,)> = conn
         .query("SELECT r.name FROM repository r JOIN project p ON p.id = r.project_id WHERE ")
         .push(SEES_REPOSITORY)
-        .push(
-            " AND EXISTS (SELECT 1 FROM manifest m WHERE m.repo_id = r.id) AND r.name > $4
-             ORDER BY r.name LIMIT $5",
-        )
+        .push(" AND ")
+        .push(HAS_CONTENT)
+        .push(" AND r.name > $4 ORDER BY r.name LIMIT $5")
         .bind(everything)
         .bind(principal)
         .bind(via)
-        .bind(last)
+        .bind(before_nul(last))
         .bind(limit)
         .fetch_all()
         .await?;
     Ok(rows.into_iter().map(|(name,)| name).collect())
 }
 
-/// What a list of repositories is narrowed to.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Filter<'a> {
-    /// In one project.
-    pub project: Option<ProjectId>,
-    /// Part of the name; empty for all.
-    pub name: &'a str,
-    /// Those that have the blob with this digest.
-    pub blob: Option<&'a str>,
-    /// What else is asked for.
-    pub conditions: &'a [Condition],
-    /// (column, descending).
-    pub order: &'a [(&'static str, bool)],
-}
-
-fn narrowed<'c>(query: Query<'c>, viewer: Viewer, filter: Filter<'_>) -> Query<'c> {
-    let (everything, principal, via) = viewer.parameters();
-    let mut query = query.push(FROM).push(" AND ").push(LISTS_REPOSITORY);
-    query = query.bind(everything).bind(principal).bind(via);
-    if let Some(project) = filter.project {
-        query = query.push(" AND r.project_id = ").push_bind(project.0);
-    }
-    if !filter.name.is_empty() {
-        query = query.push(" AND r.name LIKE ").push_bind(containing(filter.name));
-        query = query.push(" ESCAPE '\\'");
-    }
-    if let Some(digest) = filter.blob {
-        query = query
-            .push(
-                " AND EXISTS (SELECT 1 FROM repo_blob l JOIN blob b ON b.id = l.blob_id
-                              WHERE l.repo_id = r.id AND b.digest = ",
-            )
-            .push_bind(digest)
-            .push(")");
-    }
-    query.narrowed(filter.conditions)
-}
-
-/// Repositories with content that the viewer may list; `limit` rows from `offset`.
-pub async fn list(
-    conn: &mut Conn,
-    viewer: Viewer,
-    filter: Filter<'_>,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<Repository>> {
-    let rows: Vec<Row> = narrowed(conn.query(SELECT).push(UPDATED_AT), viewer, filter)
-        .ordered(filter.order)
-        .page(limit, offset)
-        .fetch_all()
-        .await?;
-    Ok(rows.into_iter().map(repository).collect())
-}
-
-/// How many repositories [`list`] has.
-pub async fn count(conn: &mut Conn, viewer: Viewer, filter: Filter<'_>) -> Result<i64> {
-    let (count,) =
-        narrowed(conn.query("SELECT COUNT(*)"), viewer, filter).fetch_one::<(i64,)>().await?;
-    Ok(count)
-}
-
-/// The repository with this name, if it has content.
+/// The repository with this name, if it has content or had some.
 pub async fn find(conn: &mut Conn, name: &RepositoryName) -> Result<Option<Repository>> {
     let row: Option<Row> = conn
         .query(SELECT)
         .push(UPDATED_AT)
         .push(FROM)
-        .push(" AND r.name = $1")
+        .push(" WHERE r.name = $1 AND ")
+        .push(IS_SHOWN)
         .bind(name.as_str())
         .fetch_optional()
         .await?;
     Ok(row.map(repository))
+}
+
+/// The id of the repository with this name, if it has content: what [`find`] finds, without
+/// counting.
+pub async fn find_id(conn: &mut Conn, name: &RepositoryName) -> Result<Option<RepositoryId>> {
+    let row: Option<(i64,)> = conn
+        .query("SELECT r.id FROM repository r WHERE r.name = $1 AND ")
+        .push(HAS_CONTENT)
+        .bind(name.as_str())
+        .fetch_optional()
+        .await?;
+    Ok(row.map(|(id,)| RepositoryId(id)))
 }
 
 /// Every repository of a project, also those without content.
@@ -224,3 +194,6 @@ pub async fn set_description(
 pub async fn remove(tx: &mut Tx, id: RepositoryId) -> Result<bool> {
     Ok(tx.query("DELETE FROM repository WHERE id = $1").bind(id.0).execute().await? == 1)
 }
+
+#[cfg(test)]
+mod tests;

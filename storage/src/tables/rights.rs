@@ -58,3 +58,6 @@ pub async fn administers_a_project(conn: &mut Conn, principal: PrincipalId) -> R
         .await?;
     Ok(row.is_some())
 }
+
+#[cfg(test)]
+mod tests;

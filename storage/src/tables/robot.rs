@@ -216,3 +216,6 @@ pub async fn set_expiry(
         .await?;
     principal::touch(tx, id, now).await
 }
+
+#[cfg(test)]
+mod tests;

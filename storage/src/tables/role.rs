@@ -208,3 +208,6 @@ pub async fn remove(tx: &mut Tx, id: RoleId) -> Result<bool> {
     tx.query("DELETE FROM role_permission WHERE role_id = $1").bind(id.0).execute().await?;
     Ok(tx.query("DELETE FROM role WHERE id = $1").bind(id.0).execute().await? == 1)
 }
+
+#[cfg(test)]
+mod tests;

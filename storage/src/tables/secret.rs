@@ -113,10 +113,13 @@ pub async fn remove_all_of(tx: &mut Tx, principal: PrincipalId) -> Result<()> {
 
 /// Notes that a secret was used.
 pub async fn note_use(tx: &mut Tx, id: i64, now: Timestamp) -> Result<()> {
-    tx.query("UPDATE secret SET last_used_at = $1 WHERE id = $2")
+    tx.query_quietly("UPDATE secret SET last_used_at = $1 WHERE id = $2")
         .bind(now.0)
         .bind(id)
         .execute()
         .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

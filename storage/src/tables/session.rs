@@ -139,3 +139,6 @@ pub async fn reseal(tx: &mut Tx, hash: &[u8], token: &[u8]) -> Result<()> {
         .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,3 +44,6 @@ pub async fn with_prefix(conn: &mut Conn, prefix: &str) -> Result<Vec<(String, S
     };
     Ok(rows.into_iter().map_while(rest).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,3 +60,6 @@ pub async fn reseal(tx: &mut Tx, id: &str, sealed: &[u8]) -> Result<()> {
         .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

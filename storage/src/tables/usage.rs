@@ -99,7 +99,8 @@ pub async fn require_any_room(conn: &mut Conn, project: ProjectId) -> Result<()>
 
 /// Whether a blob of at least `bytes` bytes has room in a project, as far as can be known before
 /// it has arrived: content that the project holds already costs nothing. With a digest it is
-/// known which blob that is; without one, any of that size or larger could be it.
+/// known which blob that is; without one, any of that size or larger could be it. Returns whether
+/// the project has a limit.
 ///
 /// # Errors
 /// [`Error::OverQuota`].
@@ -108,20 +109,19 @@ pub async fn require_room(
     project: ProjectId,
     bytes: i64,
     digest: Option<&Digest>,
-) -> Result<()> {
-    let row: Option<(i64, i64)> = conn
-        .query(
-            "SELECT used, quota FROM project_usage WHERE project_id = $1
-             AND NOT ($2 <= 0 OR quota < 0 OR used + $2 <= quota",
-        )
+) -> Result<bool> {
+    let row: Option<(i64, i64, i32)> = conn
+        .query("SELECT used, quota, CASE WHEN $2 <= 0 OR quota < 0 OR used + $2 <= quota")
         .push(UNENFORCED)
-        .push(")")
+        .push(" THEN 1 ELSE 0 END FROM project_usage WHERE project_id = $1")
         .bind(project.0)
         .bind(bytes)
         .fetch_optional()
         .await?;
-    let Some((used, quota)) = row else {
-        return Ok(());
+    let (used, quota) = match row {
+        Some((used, quota, 0)) => (used, quota),
+        Some((_, quota, _)) => return Ok(quota >= 0),
+        None => return Ok(true),
     };
     let held: Option<(i64,)> = conn
         .query(
@@ -134,7 +134,7 @@ pub async fn require_room(
         .fetch_optional()
         .await?;
     match held.map(|(id,)| BlobId(id)) {
-        Some(_) => Ok(()),
+        Some(_) => Ok(true),
         None => Err(Error::OverQuota { used, requested: bytes, quota }),
     }
 }
@@ -227,6 +227,9 @@ pub async fn total(conn: &mut Conn) -> Result<i64> {
 }
 
 #[cfg(test)]
+mod more_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::Db;
@@ -236,10 +239,8 @@ mod tests {
     const NOW: Timestamp = Timestamp(1);
 
     /// A database with one project that may have so many bytes.
-    async fn limited_to(quota: i64) -> (tempfile::TempDir, Db, ProjectId) {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", directory.path().join("test.db").display());
-        let db = Db::open(&url, 1).await.unwrap();
+    async fn limited_to(quota: i64) -> (crate::testing::Kept, Db, ProjectId) {
+        let (directory, db) = crate::testing::database(1).await;
         let mut tx = db.begin().await.unwrap();
         let owner = principal::insert(&mut tx, Kind::User, "owner", NOW).await.unwrap();
         let name = "team".parse().unwrap();
@@ -250,18 +251,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_limit_binds_unless_limits_are_switched_off_and_all_is_counted() {
-        let (_directory, db, id) = limited_to(100).await;
-        let mut tx = db.begin().await.unwrap();
-        assert!(matches!(add(&mut tx, id, 100).await, Ok(Some(_))));
-        let refused = add(&mut tx, id, 1).await;
-        assert!(matches!(refused, Err(Error::OverQuota { used: 100, requested: 1, quota: 100 })));
-        assert!(require_room(&mut tx, id, 1, None).await.is_err());
-        setting::set(&mut tx, "config.quota_per_project_enable", "false").await.unwrap();
-        require_room(&mut tx, id, 1, None).await.unwrap();
-        add(&mut tx, id, 1).await.unwrap();
-        setting::set(&mut tx, "config.quota_per_project_enable", "true").await.unwrap();
-        assert!(add(&mut tx, id, 1).await.is_err());
-        add(&mut tx, id, -2).await.unwrap();
-        assert_eq!(find(&mut tx, id).await.unwrap().unwrap().used, 99);
+        crate::testing::on_both_engines(async || {
+            let (_directory, db, id) = limited_to(100).await;
+            let mut tx = db.begin().await.unwrap();
+            assert!(matches!(add(&mut tx, id, 100).await, Ok(Some(_))));
+            let refused = add(&mut tx, id, 1).await;
+            assert!(matches!(
+                refused,
+                Err(Error::OverQuota { used: 100, requested: 1, quota: 100 })
+            ));
+            assert!(require_room(&mut tx, id, 1, None).await.is_err());
+            setting::set(&mut tx, "config.quota_per_project_enable", "false").await.unwrap();
+            require_room(&mut tx, id, 1, None).await.unwrap();
+            add(&mut tx, id, 1).await.unwrap();
+            setting::set(&mut tx, "config.quota_per_project_enable", "true").await.unwrap();
+            assert!(add(&mut tx, id, 1).await.is_err());
+            add(&mut tx, id, -2).await.unwrap();
+            assert_eq!(find(&mut tx, id).await.unwrap().unwrap().used, 99);
+        })
+        .await;
     }
 }

@@ -312,3 +312,6 @@ pub async fn count(conn: &mut Conn, except: PrincipalId, conditions: &[Condition
     let (count,) = narrowed(conn, select, except, conditions).fetch_one::<(i64,)>().await?;
     Ok(count)
 }
+
+#[cfg(test)]
+mod tests;

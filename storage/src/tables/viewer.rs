@@ -1,7 +1,9 @@
 //! Whose lists are shown: the conditions that keep rows out of sight, in SQL, so that pages and
 //! totals are right.
 
-use roadstead_model::PrincipalId;
+use roadstead_model::{PrincipalId, ProjectId};
+
+use crate::{Conn, Result};
 
 /// Who looks at a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,42 @@ macro_rules! may {
             $actions,
             " AND (b.pattern = '' OR EXISTS (SELECT 1 FROM bound_repository k
                     WHERE k.binding_id = b.id AND k.repo_id = r.id)))"
+        )
+    };
+}
+
+/// Whether a principal may do one of some things with the repository `r`, for walks along many of
+/// them: neither part is asked anew for each.
+macro_rules! may_among {
+    ($actions:literal, $id:literal) => {
+        concat!(
+            "(+r.project_id IN (SELECT p.id FROM project p WHERE ",
+            may_all_of!($actions, $id),
+            ") OR r.id IN (SELECT k.repo_id FROM bound_repository k
+               JOIN role_binding b ON b.id = k.binding_id
+               JOIN role_permission a ON a.role_id = b.role_id
+               JOIN repository x ON x.id = k.repo_id
+                AND (b.project_id = x.project_id OR b.scope = 'all')
+               WHERE b.principal_id IN ",
+            principals!($id),
+            " AND a.resource = 'repository' AND a.action IN ",
+            $actions,
+            "))"
+        )
+    };
+}
+
+/// Whether a principal may do one of some things with every repository of the project `p`.
+macro_rules! may_all_of {
+    ($actions:literal, $id:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM role_binding b JOIN role_permission a ON a.role_id = b.role_id
+               WHERE b.principal_id IN ",
+            principals!($id),
+            " AND (b.project_id = p.id OR b.scope = 'all') AND b.pattern = ''
+               AND a.resource = 'repository' AND a.action IN ",
+            $actions,
+            ")"
         )
     };
 }
@@ -98,6 +136,33 @@ pub(super) const SEES_REPOSITORY: &str = viewer_may!("('pull')");
 /// The viewer may know of the repository `r` of the project `p`. Binds `$1` to `$3`.
 pub(super) const LISTS_REPOSITORY: &str = viewer_may!("('list', 'pull')");
 
+/// The same for a walk along many repositories; `p` is not needed.
+pub(super) const LISTS_AMONG: &str = concat!(
+    "(+r.project_id IN (SELECT p.id FROM project p WHERE p.public) OR (($1 OR ",
+    may_among!("('list', 'pull')", "$2"),
+    ") AND ($3 = 0 OR ",
+    may_among!("('list', 'pull')", "$3"),
+    ")))"
+);
+
+/// Whether the viewer may know of every repository of a project, so that none need be looked at.
+pub(super) async fn lists_all_of(
+    conn: &mut Conn,
+    viewer: Viewer,
+    project: ProjectId,
+) -> Result<bool> {
+    const ALL: &str = concat!(
+        "SELECT 1 FROM project p WHERE p.id = $4 AND (p.public OR (($1 OR ",
+        may_all_of!("('list', 'pull')", "$2"),
+        ") AND ($3 = 0 OR ",
+        may_all_of!("('list', 'pull')", "$3"),
+        ")))"
+    );
+    let (everything, principal, via) = viewer.parameters();
+    let query = conn.query(ALL).bind(everything).bind(principal).bind(via).bind(project.0);
+    Ok(query.fetch_optional::<(i32,)>().await?.is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use roadstead_model::{Algorithm, Digest, ProjectId, RoleId, Timestamp};
@@ -127,16 +192,15 @@ mod tests {
             subject: None,
             artifact_type: None,
             annotations: None,
+            facts: manifest::Facts::default(),
         };
         manifest::insert(tx, id, new, NOW).await.unwrap();
     }
 
     /// Two private projects of somebody else, with half of the repositories there before the
     /// binding and half after it; and a developer who is limited to `pattern` of `team`.
-    async fn limited_to(pattern: &str) -> (tempfile::TempDir, Db, Viewer) {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", directory.path().join("test.db").display());
-        let db = Db::open(&url, 2).await.unwrap();
+    async fn limited_to(pattern: &str) -> (crate::testing::Kept, Db, Viewer) {
+        let (directory, db) = crate::testing::database(2).await;
         let mut tx = db.begin().await.unwrap();
         let owner = principal::insert(&mut tx, Kind::User, "owner", NOW).await.unwrap();
         let developer = principal::insert(&mut tx, Kind::User, "developer", NOW).await.unwrap();
@@ -182,28 +246,34 @@ mod tests {
 
     #[tokio::test]
     async fn a_role_for_some_repositories_shows_exactly_those() {
-        for (pattern, expected) in [
-            ("", &["team/base/lang/go", "team/base/os", "team/web"][..]),
-            ("base/**", &["team/base/lang/go", "team/base/os"]),
-            ("base/*", &["team/base/os"]),
-            ("{web,base/os}", &["team/base/os", "team/web"]),
-            ("nothing", &[]),
-        ] {
-            let (_directory, db, viewer) = limited_to(pattern).await;
-            assert_eq!(shown(&db, viewer).await, expected, "{pattern}");
-            let mut conn = db.read().await.unwrap();
-            let filter = project::Filter { order: &[("p.name", false)], ..Default::default() };
-            let projects = project::list(&mut conn, viewer, filter, 10, 0).await.unwrap();
-            let names: Vec<&str> = projects.iter().map(|found| found.name.as_str()).collect();
-            assert_eq!(names, ["team"], "{pattern}");
-        }
+        crate::testing::on_both_engines(async || {
+            for (pattern, expected) in [
+                ("", &["team/base/lang/go", "team/base/os", "team/web"][..]),
+                ("base/**", &["team/base/lang/go", "team/base/os"]),
+                ("base/*", &["team/base/os"]),
+                ("{web,base/os}", &["team/base/os", "team/web"]),
+                ("nothing", &[]),
+            ] {
+                let (_directory, db, viewer) = limited_to(pattern).await;
+                assert_eq!(shown(&db, viewer).await, expected, "{pattern}");
+                let mut conn = db.read().await.unwrap();
+                let filter = project::Filter { order: &[("p.name", false)], ..Default::default() };
+                let projects = project::list(&mut conn, viewer, filter, 10, 0).await.unwrap();
+                let names: Vec<&str> = projects.iter().map(|found| found.name.as_str()).collect();
+                assert_eq!(names, ["team"], "{pattern}");
+            }
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn nobody_sees_nothing_of_private_projects() {
-        let (_directory, db, _) = limited_to("").await;
-        let nobody = Viewer { everything: false, principal: None, via: None };
-        assert!(shown(&db, nobody).await.is_empty());
-        assert_eq!(shown(&db, Viewer::EVERYTHING).await.len(), NAMES.len());
+        crate::testing::on_both_engines(async || {
+            let (_directory, db, _) = limited_to("").await;
+            let nobody = Viewer { everything: false, principal: None, via: None };
+            assert!(shown(&db, nobody).await.is_empty());
+            assert_eq!(shown(&db, Viewer::EVERYTHING).await.len(), NAMES.len());
+        })
+        .await;
     }
 }

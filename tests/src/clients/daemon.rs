@@ -70,6 +70,31 @@ impl Containerd {
     }
 }
 
+/// A buildkitd with its own data and socket, and a builder of buildx that leads to it.
+#[derive(Debug)]
+pub struct Buildkitd {
+    _daemon: Daemon,
+}
+
+impl Buildkitd {
+    /// Starts it; the `buildx` of this bench builds with it from now on, and pushes to the registry
+    /// at `host`.
+    pub fn start(bench: &mut Bench, host: &str) -> Self {
+        let socket = bench.at("buildkitd/sock");
+        let configuration = format!(
+            "root = \"{}/root\"\n[worker.oci]\nenabled = true\nsnapshotter = \"native\"\n\
+             [worker.containerd]\nenabled = false\n[registry.\"{host}\"]\nhttp = true\n",
+            bench.at("buildkitd"),
+        );
+        let configuration = bench.file("buildkitd/buildkitd.toml", configuration.as_bytes());
+        let options = format!("--config {} --addr unix://{socket}", configuration.display());
+        let daemon = Daemon::start(bench, "buildkitd", &options, &socket);
+        bench.ok(format!("buildx create --name here --driver remote unix://{socket}"));
+        bench.env("BUILDX_BUILDER", "here");
+        Self { _daemon: daemon }
+    }
+}
+
 /// A child process that listens on a socket and is ended when dropped.
 #[derive(Debug)]
 struct Daemon {

@@ -19,8 +19,10 @@ const ALL_OF_PROJECT: &str = "\
     repository:delete repository:list repository:pull repository:push artifact:read \
     artifact:create artifact:list artifact:delete tag:create tag:list tag:delete \
     immutable-tag:create immutable-tag:delete immutable-tag:list immutable-tag:update \
-    quota:read robot:create robot:read robot:list robot:delete member:create member:read \
-    member:update member:list member:delete";
+    label:create label:delete label:list label:read label:update artifact-label:create \
+    artifact-label:delete quota:read robot:create robot:read robot:list robot:delete member:create member:read \
+    member:update member:list member:delete tag-retention:create tag-retention:read \
+    tag-retention:list tag-retention:update tag-retention:delete";
 
 /// All of them; the first is nobody.
 pub async fn callers(samples: &Samples) -> Vec<Caller> {
@@ -87,12 +89,9 @@ async fn gone(samples: &Samples) -> Vec<Caller> {
 
     let expired = admin.project_robot("ours", "expired", ALL_OF_PROJECT).await;
     let known = admin.project_robot("ours", "known", ALL_OF_PROJECT).await;
-    let changed = sqlx::query("UPDATE robot SET expires_at = 1 WHERE principal_id = $1")
-        .bind(expired.id)
-        .execute(&samples.database().await)
-        .await
-        .expect("the robot's row");
-    assert_eq!(changed.rows_affected(), 1);
+    let statement = "UPDATE robot SET expires_at = 1 WHERE principal_id = CAST($1 AS BIGINT)";
+    let changed = server.database().await.execute(statement, &[&expired.id.to_string()]).await;
+    assert_eq!(changed, 1);
     let wrong = Robot { secret: format!("{}x", known.secret), ..known };
     vec![
         Caller { name: "disabled", person: disabled },

@@ -1,12 +1,14 @@
 //! Nothing that one tenant calls theirs is told to another, anywhere.
 
+use std::collections::HashMap;
+
 use roadstead_tests::cast::{PASSWORD, in_project};
 use roadstead_tests::http::Person;
 use serde_json::json;
 
-use crate::requests::rule;
+use crate::requests::{retention, rule, webhook};
 use crate::samples::Samples;
-use crate::{Route, routes};
+use crate::{Route, routes, undelete};
 
 /// What every name and text of the tenant contains.
 const CANARY: &str = "canary";
@@ -30,19 +32,34 @@ async fn tenant(samples: &Samples) -> (String, Vec<(&'static str, String)>) {
     server.robot(&robot).get("/v2/canary-project/canary-repository/manifests/canary-tag").await;
     let rules = "/api/v2.0/projects/canary-project/immutabletagrules";
     let rule = tenant.create(rules, &rule("canary-rule")).await;
+    let hooks = "/api/v2.0/projects/canary-project/webhook/policies";
+    let hook = tenant.create(hooks, &webhook("canary-webhook")).await;
+    let test = format!("{hooks}/{hook}/test");
+    assert_eq!(tenant.json("POST", &test, &json!({})).await, 202);
     let pull = in_project("canary-project", "repository:pull");
     let (token, _) = tenant.personal_token("canary-token", &[pull]).await;
     let members = tenant.read_json("/api/v2.0/projects/canary-project/members").await;
-    let project =
-        tenant.read_json("/api/v2.0/projects/canary-project").await["project_id"].to_string();
-    let ids = vec![
+    let number = tenant.read_json("/api/v2.0/projects/canary-project").await["project_id"].clone();
+    let body = json!({"name": "canary-label", "scope": "p", "project_id": number});
+    let label = tenant.create("/api/v2.0/labels", &body).await;
+    let project = number.to_string();
+    let body = retention(number.as_i64().expect("an id"), "canary-*");
+    let policy = tenant.create("/api/v2.0/retentions", &body).await;
+    let mut ids = vec![
         ("id", project.clone()),
         ("robot_id", robot.id.to_string()),
         ("immutable_rule_id", rule),
+        ("label_id", label),
+        ("webhook_policy_id", hook),
+        ("retention_id", policy),
         ("token_id", token.to_string()),
         ("mid", members[0]["id"].to_string()),
         ("user_id", tenant.user_id().await.to_string()),
     ];
+    let place = HashMap::from([("project_name", "canary-project".to_owned())]);
+    for parameter in ["deleted_artifact_id", "deleted_tag_id", "deleted_repository_id"] {
+        ids.push((parameter, undelete::make(parameter, &place, &tenant).await));
+    }
     (project, ids)
 }
 
@@ -64,7 +81,9 @@ fn paths(samples: &Samples, route: &Route, ids: &[(&'static str, String)]) -> Ve
     let project = ids[0].1.clone();
     let mut paths = vec![theirs.path(route, &project), theirs.path(route, "ours")];
     let and = if ours.contains('?') { '&' } else { '?' };
-    for query in ["page_size=100", "q=name%3D~canar", "q=resource%3D~canar", "name=canar"] {
+    for query in
+        ["page_size=100", "q=name%3D~canar", "q=resource%3D~canar", "name=canar", "scope=g"]
+    {
         paths.push(format!("{ours}{and}{query}"));
     }
     paths.push(ours);

@@ -6,10 +6,10 @@ use roadstead_tests::cast::{PASSWORD, in_project};
 use roadstead_tests::http::{Person, header};
 use roadstead_tests::{Server, Setup};
 use serde_json::json;
-use sqlx::SqlitePool;
 
 use crate::Route;
-use crate::requests::{filled, rule};
+use crate::requests::{filled, retention, rule, webhook};
+use crate::undelete;
 
 /// A server with two projects, `ours` and `theirs`, whose administrators are strangers.
 pub struct Samples {
@@ -40,7 +40,7 @@ impl Samples {
         }
         let mut samples = Self { server, admin, ids: HashMap::new(), made: 0 };
         samples.ids = samples.tenant("ours", "project-admin").await.ids;
-        for parameter in ["role_id", "group_id", "purge_id"] {
+        for parameter in ["role_id", "group_id", "purge_id", "gc_id"] {
             samples.remake(parameter).await;
         }
         samples
@@ -52,7 +52,7 @@ impl Samples {
 
     pub async fn theirs(&self) -> Tenant {
         let mut tenant = self.tenant("theirs", "foreign-admin").await;
-        for system in ["role_id", "group_id", "purge_id"] {
+        for system in ["role_id", "group_id", "purge_id", "gc_id"] {
             tenant.ids.insert(system, self.ids[system].clone());
         }
         tenant
@@ -64,6 +64,20 @@ impl Samples {
         let mut ids = HashMap::from([
             ("project_name_or_id", project.to_owned()),
             ("project_name", project.to_owned()),
+            ("reference", "v1".to_owned()),
+            ("tag_name", "v1".to_owned()),
+            ("addition", "build_history".to_owned()),
+            // What does not exist for anybody yet, and what stands for everything.
+            ("digest", format!("sha256:{}", "0".repeat(64))),
+            ("execution_id", "1".to_owned()),
+            ("task_id", "1".to_owned()),
+            ("report_id", "r".to_owned()),
+            ("registration_id", "s".to_owned()),
+            ("preheat_instance_name", "i".to_owned()),
+            ("preheat_policy_name", "p".to_owned()),
+            ("pool_id", "all".to_owned()),
+            ("job_id", "all".to_owned()),
+            ("job_type", "all".to_owned()),
         ]);
         let answer = admin.read_json(&format!("/api/v2.0/projects/{project}")).await;
         ids.insert("id", answer["project_id"].to_string());
@@ -75,7 +89,17 @@ impl Samples {
             "robot_id",
             "secret_id",
             "immutable_rule_id",
+            "label_id",
             "meta_name",
+            "webhook_policy_id",
+            "execution_id",
+            "task_id",
+            "retention_id",
+            "eid",
+            "tid",
+            "deleted_artifact_id",
+            "deleted_tag_id",
+            "deleted_repository_id",
         ] {
             let id = self.make(parameter, &ids, &admin, 0).await;
             ids.insert(parameter, id);
@@ -122,13 +146,56 @@ impl Samples {
             "immutable_rule_id" => {
                 admin.create(&below("immutabletagrules"), &rule(&format!("never-{nth}"))).await
             }
+            "label_id" => label_in(ids, admin, nth).await,
+            "webhook_policy_id" => {
+                admin.create(&below("webhook/policies"), &webhook(&format!("spare-{nth}"))).await
+            }
+            "execution_id" => {
+                let path = below(&format!("webhook/policies/{}/test", ids["webhook_policy_id"]));
+                let answer = admin.send("POST", &path).json(&json!({})).send().await;
+                let answer = answer.expect("an answer");
+                assert_eq!(answer.status(), 202, "{path}");
+                let tested: serde_json::Value = answer.json().await.expect("JSON");
+                tested["execution_ids"][0].to_string()
+            }
+            "task_id" => ids["execution_id"].clone(),
             "meta_name" => {
                 let name = if project == "ours" { "auto_scan" } else { "prevent_vul" };
                 let status = admin.json("POST", &below("metadatas/"), &json!({name: "true"})).await;
                 assert_eq!(status, 200, "metadata");
                 name.to_owned()
             }
-            _ => panic!("the parameter {{{parameter}}} needs a sample"),
+            _ => Self::make_of_retention(parameter, ids, admin).await,
+        }
+    }
+
+    /// Makes a policy of retention, an execution, and its task.
+    async fn make_of_retention(
+        parameter: &str,
+        ids: &HashMap<&'static str, String>,
+        admin: &Person,
+    ) -> String {
+        match parameter {
+            "retention_id" => {
+                let project: i64 = ids["id"].parse().expect("an id");
+                admin.create("/api/v2.0/retentions", &retention(project, "**")).await
+            }
+            "eid" => {
+                let path = format!("/api/v2.0/retentions/{}/executions", ids["retention_id"]);
+                admin.create(&path, &json!({"dry_run": true})).await
+            }
+            "tid" => {
+                let (policy, execution) = (&ids["retention_id"], &ids["eid"]);
+                let path = format!("/api/v2.0/retentions/{policy}/executions/{execution}/tasks");
+                loop {
+                    let tasks = admin.read_json(&path).await;
+                    match tasks[0]["status"].as_str() {
+                        Some("Success") => break tasks[0]["id"].to_string(),
+                        _ => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+                    }
+                }
+            }
+            _ => undelete::make(parameter, ids, admin).await,
         }
     }
 
@@ -174,6 +241,11 @@ impl Samples {
                 let body = json!({"schedule": {"type": "Manual"}, "parameters": parameters});
                 self.admin.create("/api/v2.0/system/purgeaudit/schedule", &body).await
             }
+            "gc_id" => {
+                let parameters = json!({"dry_run": true});
+                let body = json!({"schedule": {"type": "Manual"}, "parameters": parameters});
+                self.admin.create("/api/v2.0/system/gc/schedule", &body).await
+            }
             _ => {
                 let admin = self.server.person("project-admin", PASSWORD);
                 self.make(parameter, &self.ids, &admin, nth).await
@@ -206,6 +278,11 @@ impl Samples {
                 self.remake("robot_id").await;
                 self.remake("secret_id").await;
             }
+            ("DELETE", "/projects/{project_name_or_id}/webhook/policies/{webhook_policy_id}") => {
+                for parameter in ["webhook_policy_id", "execution_id", "task_id"] {
+                    self.remake(parameter).await;
+                }
+            }
             // A second secret was added, or the first one exchanged.
             ("POST", "/robots/{robot_id}/secrets") => {
                 let path = format!("/api/v2.0/robots/{}/secrets", self.ids["robot_id"]);
@@ -214,6 +291,24 @@ impl Samples {
                 assert_eq!(self.admin.status_of("DELETE", &path).await, 200);
             }
             ("PATCH", "/robots/{robot_id}") => self.remake("secret_id").await,
+            // The artifact takes its label along; its tag is pushed again.
+            ("DELETE", path)
+                if ["/{repository_name}", "/{reference}", "/{tag_name}"]
+                    .iter()
+                    .any(|end| path.ends_with(end)) =>
+            {
+                self.remake("repository_name").await;
+                self.remake("label_id").await;
+            }
+            ("DELETE", "/retentions/{id}") => {
+                for parameter in ["retention_id", "eid", "tid"] {
+                    self.remake(parameter).await;
+                }
+            }
+            // What was brought back is deleted again.
+            ("POST", path) if path.ends_with("/restore") => {
+                self.remake(last.map_or("", sample_of_restored)).await;
+            }
             ("DELETE", _) => {
                 let parameter = self.ids.keys().copied().find(|name| Some(*name) == last);
                 self.remake(parameter.expect("what was deleted")).await;
@@ -227,12 +322,6 @@ impl Samples {
         self.ids["role_id"].parse().expect("an id")
     }
 
-    /// The server's database, for what no answer changes.
-    pub async fn database(&self) -> SqlitePool {
-        let url = format!("sqlite:{}", self.server.data().join("roadstead.db").display());
-        SqlitePool::connect(&url).await.expect("the server's database")
-    }
-
     /// Nothing of a tenant was taken away.
     pub async fn assert_all_there(&self, tenant: &Tenant) {
         let ids = &tenant.ids;
@@ -240,10 +329,13 @@ impl Samples {
         for path in [
             project.clone(),
             format!("{project}/members/{}", ids["mid"]),
+            format!("{project}/webhook/policies/{}", ids["webhook_policy_id"]),
             format!("{project}/repositories/{}", ids["repository_name"]),
             format!("{project}/metadatas/{}", ids["meta_name"]),
             format!("/api/v2.0/robots/{}", ids["robot_id"]),
             format!("/api/v2.0/users/{}", ids["user_id"]),
+            format!("/api/v2.0/labels/{}", ids["label_id"]),
+            format!("/api/v2.0/retentions/{}", ids["retention_id"]),
         ] {
             assert_eq!(self.admin.get(&path).await.status(), 200, "{path}");
         }
@@ -260,4 +352,28 @@ impl Tenant {
         ids.insert("project_name_or_id", project.to_owned());
         filled(route, &ids)
     }
+}
+
+/// The name of a parameter, which lives as long as the program.
+fn sample_of_restored(parameter: &str) -> &'static str {
+    match parameter {
+        "deleted_artifact_id" => "deleted_artifact_id",
+        "deleted_tag_id" => "deleted_tag_id",
+        _ => "deleted_repository_id",
+    }
+}
+
+/// A label of the project, which its artifact carries.
+async fn label_in(ids: &HashMap<&'static str, String>, admin: &Person, nth: u32) -> String {
+    let body = json!({
+        "name": format!("label-{nth}"), "scope": "p",
+        "project_id": ids["id"].parse::<i64>().expect("an id"),
+    });
+    let label = admin.create("/api/v2.0/labels", &body).await;
+    let (project, repository) = (&ids["project_name"], &ids["repository_name"]);
+    let path =
+        format!("/api/v2.0/projects/{project}/repositories/{repository}/artifacts/v1/labels");
+    let id: i64 = label.parse().expect("an id");
+    assert_eq!(admin.json("POST", &path, &json!({"id": id})).await, 200, "{path}");
+    label
 }

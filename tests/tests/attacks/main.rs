@@ -13,7 +13,6 @@ mod tokens;
 use roadstead_tests::cast::PASSWORD;
 use roadstead_tests::http::Person;
 use roadstead_tests::{Server, Setup};
-use sqlx::SqlitePool;
 
 /// Two tenants: alice has the private project `hers` with an image, mallory the private project
 /// `his` with another. Both repositories are called `app`.
@@ -42,12 +41,6 @@ impl Tenants {
         mallory.push_image("his/app", "v1", b"a layer of his").await;
         Self { server, alice, mallory }
     }
-}
-
-/// The database of a server, for what no answer tells.
-async fn database(server: &Server) -> SqlitePool {
-    let url = format!("sqlite:{}", server.data().join("roadstead.db").display());
-    SqlitePool::connect(&url).await.expect("the server's database")
 }
 
 /// Makes everybody but the administrator somebody of an OpenID provider, where they log in from

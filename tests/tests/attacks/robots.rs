@@ -221,7 +221,9 @@ async fn who_manages_accounts_gives_no_administrator_of_a_provider_another_secre
     let alice = tenants.alice.user_id().await;
     crate::become_people_of_a_provider(server).await;
     server
-        .sql("UPDATE user_account SET sysadmin = 1 WHERE source = 'oidc' AND email LIKE 'alice%'")
+        .sql(
+            "UPDATE user_account SET sysadmin = TRUE WHERE source = 'oidc' AND email LIKE 'alice%'",
+        )
         .await;
     let path = format!("/api/v2.0/users/{alice}/cli_secret");
     let body = json!({"secret": "Chosen-secret-1"});

@@ -12,7 +12,7 @@ use roadstead_tests::http::Person;
 use roadstead_tests::{Server, Setup, free_port};
 use serde_json::{Value, json};
 
-use crate::{Tenants, database};
+use crate::Tenants;
 
 const CONFIGURATIONS: &str = "/api/v2.0/configurations";
 const LDAP_SECRET: &str = "Canary-ldap-1";
@@ -34,7 +34,7 @@ fn bytes_below(directory: &Path, into: &mut Vec<u8>) {
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    memchr::memmem::find(bytes, text.as_bytes()).is_some()
 }
 
 /// Sends a secret wherever one can be sent, and returns those that were told or sent.
@@ -117,6 +117,7 @@ async fn no_secret_is_in_the_log_the_metrics_or_the_database() {
     assert!(log.contains("\"level\":\"TRACE\"") || log.contains("\"level\":\"DEBUG\""));
     let told: String = told_by_the_api(&tenants.server).await;
     let mut kept = Vec::new();
+    tenants.server.dump_rows();
     bytes_below(tenants.server.data(), &mut kept);
     assert!(contains(&kept, "mallory"), "the search finds what is there");
     for secret in spellings(&secrets) {
@@ -128,6 +129,7 @@ async fn no_secret_is_in_the_log_the_metrics_or_the_database() {
     tenants.server.terminate();
     assert_eq!(tenants.server.wait(), Some(0));
     let mut kept = Vec::new();
+    tenants.server.dump_rows();
     bytes_below(tenants.server.data(), &mut kept);
     for secret in spellings(&secrets) {
         assert!(!contains(&kept, &secret), "{secret} is kept after the end");
@@ -178,14 +180,13 @@ async fn a_sealed_secret_opens_in_its_own_row_only() {
     admin.json("POST", "/api/v2.0/ldap/ping", &json!({})).await;
     assert!(contains(&heard.join().unwrap(), LDAP_SECRET), "the directory is sent its password");
 
-    let pool = database(&server).await;
-    let swapped = sqlx::query(
+    let pool = server.database().await;
+    let swapped =
         "UPDATE setting SET value = (SELECT other.value FROM setting other WHERE other.name =
              CASE setting.name WHEN 'config.ldap_search_password' THEN 'config.oidc_client_secret'
                                ELSE 'config.ldap_search_password' END)
-         WHERE name IN ('config.ldap_search_password', 'config.oidc_client_secret')",
-    );
-    assert_eq!(swapped.execute(&pool).await.unwrap().rows_affected(), 2);
+         WHERE name IN ('config.ldap_search_password', 'config.oidc_client_secret')";
+    assert_eq!(pool.execute(swapped, &[]).await, 2);
     // The same address again, where anybody may listen.
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -205,9 +206,9 @@ async fn a_signing_key_under_another_name_is_refused() {
     let data = home.path().join("data");
     let mut server = Setup::new().data(&data).start();
     server.kill();
-    let pool = database(&server).await;
-    let changed = sqlx::query("UPDATE signing_key SET id = 'another'").execute(&pool).await;
-    assert_eq!(changed.unwrap().rows_affected(), 1);
+    let pool = server.database().await;
+    let changed = pool.execute("UPDATE signing_key SET id = 'another'", &[]).await;
+    assert_eq!(changed, 1);
     pool.close().await;
     server.damaged_on_purpose();
     drop(server);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::Rng as _;
 use roadstead_tests::content::{self, MANIFEST, rng, sha256};
@@ -61,6 +61,16 @@ async fn work(admin: Person, journal: Journal, next: Arc<AtomicU32>) -> Option<(
     }
 }
 
+/// Waits until so many more things were acknowledged, on a slow machine as well.
+async fn until_done(journal: &Journal, more: usize) {
+    let done = || journal.lock().unwrap().values().filter(|(_, answered)| *answered).count();
+    let (wanted, since) = (done() + more, Instant::now());
+    while done() < wanted {
+        assert!(since.elapsed() < Duration::from_mins(1), "nothing goes on");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 /// Whether what an event says was done is there.
 async fn is_there(admin: &Person, name: &str) -> bool {
     let path = match name.split_once('@') {
@@ -85,7 +95,7 @@ async fn after_a_crash_there_is_an_event_for_each_effect_and_no_other() {
         let actors: Vec<_> = (0..ACTORS)
             .map(|_| tokio::spawn(work(stage.server.admin(), journal.clone(), next.clone())))
             .collect();
-        tokio::time::sleep(Duration::from_millis(rng.random_range(50..400))).await;
+        until_done(&journal, rng.random_range(10..40)).await;
         stage.server.kill();
         for actor in actors {
             actor.await.expect("nobody was told anything wrong");

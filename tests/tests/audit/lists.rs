@@ -60,6 +60,10 @@ async fn both_shapes_have_harbors_fields_and_the_new_one_ours() {
     };
     let keys: Vec<&String> = old.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["id", "op_time", "operation", "resource", "resource_type", "username"]);
+    stage.admin.push_image("shown/app", "v1", b"a layer").await;
+    let last = list(&stage.admin, "/projects/shown/logs?sort=-creation_time&page_size=1").await;
+    let what = ["resource", "resource_type", "operation"].map(|field| &last[0][field]);
+    assert_eq!(what, ["shown/app:v1", "artifact", "create"], "without the digest");
     let [new] = &list(&stage.admin, "/auditlog-exts?q=resource%3Dshown").await[..] else {
         panic!("not one event");
     };

@@ -45,7 +45,7 @@ async fn history() -> Stage {
     for name in ["old-1", "old-2", "old-3"] {
         stage.admin.create_project(name, false).await;
     }
-    stage.sql("UPDATE audit_log SET at = at - 25 * 3600 * 1000000").await;
+    stage.sql("UPDATE audit_log SET at = at - 90000000000").await;
     stage.admin.create_project("old-not", false).await;
     stage
 }
@@ -63,21 +63,26 @@ async fn old_events_go_when_an_administrator_says_so() {
     assert_eq!(projects_in_log(&stage).await, 4);
     purge(&stage, "", false).await;
     purge(&stage, "delete_project", false).await;
+    purge(&stage, "create_artifact,delete_artifact,pull_artifact", false).await;
     assert_eq!(projects_in_log(&stage).await, 4, "nothing was chosen that is there");
+    let dry = purge(&stage, "other", true).await;
+    let parameters: Value = serde_json::from_str(dry["job_parameters"].as_str().unwrap()).unwrap();
+    assert!(parameters["purged"].as_i64().unwrap() >= 4, "{parameters}");
     let done = purge(&stage, "create_project,login_user", false).await;
     assert_eq!(done["job_status"], "Success");
     assert_eq!(projects_in_log(&stage).await, 1);
     assert_eq!(stage.events("q=operation%3Dcreate,resource%3Dadmin").await.len(), 1);
 
     let answer = stage.admin.get(PURGES).await;
-    assert_eq!(header(&answer, "x-total-count"), "4");
+    assert_eq!(header(&answer, "x-total-count"), "6");
     let history: Vec<Value> = answer.json().await.unwrap();
     assert_eq!(history[0]["id"], done["id"], "the newest first");
     let id = done["id"].as_i64().unwrap();
     let log = stage.admin.get(&format!("{PURGES}/{id}/log")).await;
     assert!(header(&log, "content-type").starts_with("text/plain"));
     let log = log.text().await.unwrap();
-    assert!(log.contains("4 events older than 24 hours deleted"), "{log}");
+    assert!(log.contains("Purge audit job start"), "{log}");
+    assert!(log.contains("4 rows of audit logs older than 24 hours deleted"), "{log}");
     // Stopping what has ended changes nothing.
     let answer = stage.admin.send("PUT", &format!("{PURGES}/{id}")).send().await.unwrap();
     assert_eq!(answer.status(), 200);
@@ -89,7 +94,7 @@ async fn old_events_go_when_an_administrator_says_so() {
     for q in ["q=log%3D~x", "q=parameters%3D~x", "sort=job"] {
         assert_eq!(stage.admin.get(&format!("{PURGES}?{q}")).await.status(), 400, "{q}");
     }
-    assert_eq!(stage.events("q=operation%3Drun,resource_type%3Dpurge").await.len(), 4);
+    assert_eq!(stage.events("q=operation%3Drun,resource_type%3Dpurge").await.len(), 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]

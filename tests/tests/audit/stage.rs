@@ -83,6 +83,14 @@ impl Acted {
         self.left_one(actor, operation, kind, resource, true)
     }
 
+    /// The same of the last event, of something that takes several steps.
+    #[track_caller]
+    pub fn left_at_last(mut self, actor: &str, operation: &str, kind: &str, resource: &str) {
+        let last = self.events.pop().expect("an event");
+        self.events = vec![last];
+        self.left(actor, operation, kind, resource);
+    }
+
     /// The same, of something that was refused.
     #[track_caller]
     pub fn left_refusal(&self, actor: &str, operation: &str, kind: &str, resource: &str) {
@@ -122,13 +130,15 @@ impl Acted {
     }
 }
 
-/// Every route of the API and the protocol that changes something, with what it requires.
+/// Every route of the API and the protocol that changes something, with what it requires. What
+/// comes later changes nothing.
 pub fn changing_routes() -> Vec<(String, String)> {
     let document: Value = serde_json::from_str(DOCUMENT).unwrap();
     let mut routes = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            if !matches!(method.as_str(), "get" | "head") {
+            let later = operation["description"] == "This comes with a later version.";
+            if !later && !matches!(method.as_str(), "get" | "head") {
                 let access = operation["x-roadstead-access"].as_str().unwrap().to_owned();
                 routes.push((format!("{} {path}", method.to_uppercase()), access));
             }
@@ -176,26 +186,12 @@ fn template(path: &str) -> String {
 
 /// Runs a statement on a server's database, which may be in use.
 pub async fn sql(server: &Server, statement: &'static str, values: &[&str]) {
-    let pool = pool(server).await;
-    let mut query = sqlx::query(statement);
-    for value in values {
-        query = query.bind((*value).to_owned());
-    }
-    query.execute(&pool).await.unwrap();
-    pool.close().await;
+    server.database().await.execute(statement, values).await;
 }
 
 /// The number that a statement finds in a server's database.
 pub async fn number(server: &Server, statement: &'static str) -> i64 {
-    let pool = pool(server).await;
-    let (number,): (i64,) = sqlx::query_as(statement).fetch_one(&pool).await.unwrap();
-    pool.close().await;
-    number
-}
-
-async fn pool(server: &Server) -> sqlx::SqlitePool {
-    let file = server.data().join("roadstead.db");
-    sqlx::SqlitePool::connect(&format!("sqlite:{}", file.display())).await.unwrap()
+    server.database().await.number(statement).await
 }
 
 /// Sets a key of the configuration, past the checks of the API.

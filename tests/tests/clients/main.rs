@@ -9,6 +9,7 @@ mod helm;
 mod oras;
 mod regctl;
 mod robots;
+mod shown;
 mod skopeo;
 
 use roadstead_tests::clients::{Content, Stage};

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use roadstead_tests::oidc::{self, CLIENT_ID, CLIENT_SECRET, Provider};
-use roadstead_tests::{Server, Setup};
+use roadstead_tests::{Database, Server, Setup};
 use serde_json::{Value, json};
-use sqlx::SqlitePool;
 
 pub struct Site {
     pub provider: Provider,
     pub server: Server,
-    db: SqlitePool,
+    db: Database,
 }
 
 pub const MINUTE: i64 = 60 * 1_000_000;
@@ -32,8 +31,7 @@ impl Site {
     pub async fn of(setup: Setup) -> Self {
         let server = setup.start();
         let provider = provider_of(&server);
-        let url = format!("sqlite:{}", server.data().join("roadstead.db").display());
-        let db = SqlitePool::connect(&url).await.unwrap();
+        let db = server.database().await;
         Self { provider, server, db }
     }
 
@@ -72,25 +70,20 @@ impl Site {
     /// Changes the mode, also when there are accounts, as somebody does who sets it where the
     /// server is started; and waits until it is in effect.
     pub async fn set_mode(&self, mode: &str) {
-        sqlx::query(
-            "INSERT INTO setting (name, value) VALUES ('config.auth_mode', $1)
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        )
-        .bind(mode)
-        .execute(&self.db)
-        .await
-        .unwrap();
+        let statement = "INSERT INTO setting (name, value) VALUES ('config.auth_mode', $1)
+                         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        self.db.execute(statement, &[mode]).await;
         tokio::time::sleep(Duration::from_millis(2100)).await;
     }
 
     /// Runs a statement on the database, with one text; returns how many rows it changed.
     pub async fn execute(&self, statement: &'static str, text: &str) -> u64 {
-        sqlx::query(statement).bind(text).execute(&self.db).await.unwrap().rows_affected()
+        self.db.execute(statement, &[text]).await
     }
 
     /// The number that a query with one text answers.
     pub async fn number(&self, query: &'static str, text: &str) -> i64 {
-        sqlx::query_scalar(query).bind(text).fetch_one(&self.db).await.unwrap()
+        self.db.row::<(i64,)>(query, &[text]).await.0
     }
 
     pub async fn id(&self, name: &str) -> i64 {
@@ -99,16 +92,11 @@ impl Site {
 
     /// Lets the provider's last word about a person be so many minutes old.
     pub async fn age(&self, name: &str, minutes: i64) {
-        let changed = sqlx::query(
-            "UPDATE oidc_account SET checked_at = checked_at - $1, ask_again_at = 0
-             WHERE principal_id = (SELECT id FROM principal WHERE kind = 'user' AND name = $2)",
-        )
-        .bind(minutes * MINUTE)
-        .bind(name)
-        .execute(&self.db)
-        .await
-        .unwrap();
-        assert_eq!(changed.rows_affected(), 1);
+        let statement = "UPDATE oidc_account
+             SET checked_at = checked_at - CAST($1 AS BIGINT), ask_again_at = 0
+             WHERE principal_id = (SELECT id FROM principal WHERE kind = 'user' AND name = $2)";
+        let changed = self.db.execute(statement, &[&(minutes * MINUTE).to_string(), name]).await;
+        assert_eq!(changed, 1);
     }
 
     /// A private project with an image, in which a group of the provider is a developer.

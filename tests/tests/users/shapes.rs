@@ -169,6 +169,12 @@ async fn people_are_told_what_they_may_do() {
     let relative = alice.read(&format!("{path}&relative=True")).await;
     assert!(has(&relative, pair("repository", "push")) && has(&relative, pair(".", "delete")));
     assert_eq!(relative.as_array().unwrap().len(), 75);
+    let of_one = alice.read(&format!("{path}/repository")).await;
+    let repository = format!("/project/{id}/repository");
+    assert!(has(&of_one, pair(&repository, "push")), "{of_one}");
+    assert!(of_one.as_array().unwrap().iter().all(|one| one["resource"] == repository.as_str()));
+    let of_one = alice.read(&format!("{path}/repository&relative=true")).await;
+    assert!(has(&of_one, pair(".", "push")) && !has(&of_one, pair(".", "operate")), "{of_one}");
     assert_eq!(mallory.read(&path).await, json!([]));
     for scope in ["", "?scope=/project/999999", "?scope=/system", "?scope=nonsense"] {
         assert_eq!(mallory.read(&format!("/users/current/permissions{scope}")).await, json!([]));
