@@ -126,14 +126,17 @@ CREATE TRIGGER tag_moved AFTER UPDATE OF manifest_id ON tag FOR EACH ROW
 
 CREATE FUNCTION tag_is_off() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM 1 FROM manifest_child c WHERE c.child_id = OLD.manifest_id LIMIT 1 FOR KEY SHARE;
-    IF NOT FOUND THEN
+    -- Nothing is waited for here, as who came meanwhile would not be seen. Whoever names a manifest
+    -- that is named already keeps the last of the others from going, so that one is seen until then.
+    IF NOT EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = OLD.manifest_id) THEN
         RETURN NULL;
     END IF;
     PERFORM 1 FROM manifest m WHERE m.id = OLD.manifest_id FOR UPDATE;
-    UPDATE manifest SET listed = FALSE WHERE id = OLD.manifest_id AND listed
-        AND EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = OLD.manifest_id)
-        AND NOT EXISTS (SELECT 1 FROM tag t WHERE t.manifest_id = OLD.manifest_id);
+    PERFORM 1 FROM tag t WHERE t.manifest_id = OLD.manifest_id LIMIT 1 FOR SHARE;
+    IF NOT FOUND THEN
+        UPDATE manifest SET listed = FALSE WHERE id = OLD.manifest_id AND listed
+            AND EXISTS (SELECT 1 FROM manifest_child c WHERE c.child_id = OLD.manifest_id);
+    END IF;
     RETURN NULL;
 END $$;
 CREATE TRIGGER tag_moved_away AFTER UPDATE OF manifest_id ON tag FOR EACH ROW

@@ -1,6 +1,8 @@
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rand::Rng as _;
 use rand::rngs::StdRng;
@@ -30,15 +32,30 @@ async fn victims(server: &Server, rng: &mut StdRng, count: usize) -> Vec<Victim>
         let digest = roadstead_tests::content::sha256(&layer);
         victims.push(Victim { tag, layer, digest, file: PathBuf::new() });
     }
-    locate(server, &mut victims);
+    locate(server, &mut victims).await;
     victims
 }
 
-fn locate(server: &Server, victims: &mut [Victim]) {
-    let files = store::by_digest(&server.data().join("blobs"));
-    for victim in victims {
-        victim.file = files[&victim.digest].clone();
+/// Finds the victims' files. What a repair took away lies beside what was pushed again until it is
+/// collected, and nobody misses it: it is waited for, or the wrong one would suffer.
+async fn locate(server: &Server, victims: &mut [Victim]) {
+    let blobs = server.data().join("blobs");
+    for _ in 0..600 {
+        let mut files: HashMap<String, Vec<PathBuf>> = HashMap::new();
+        for file in store::objects(&blobs) {
+            if let Some(digest) = store::label(&file) {
+                files.entry(digest).or_default().push(file);
+            }
+        }
+        if victims.iter().all(|victim| files[&victim.digest].len() == 1) {
+            for victim in victims {
+                victim.file = files[&victim.digest][0].clone();
+            }
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    panic!("what was repaired was not collected in a minute");
 }
 
 fn flip(rng: &mut StdRng, file: &Path) {
@@ -143,7 +160,7 @@ async fn every_corruption_is_found_and_nothing_else_while_clients_push() {
             server.admin().push_image("library/victims", &victim.tag, &victim.layer).await;
         }
         server.assert_clean(&["--deep"]);
-        locate(&server, &mut victims);
+        locate(&server, &mut victims).await;
     }
     println!("{corruptions} corruptions, all found; no false alarm while pushing");
     assert!(busy.iter().all(|task| !task.is_finished()), "a pusher was told something wrong");
