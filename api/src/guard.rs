@@ -1,6 +1,7 @@
 //! The door: a route is registered together with what it requires, and this checks it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -14,6 +15,7 @@ use roadstead_storage::tables::audit::{self, Event};
 use roadstead_storage::tables::project::{self, Project};
 use roadstead_storage::tables::robot::Robot;
 
+use crate::courtesy::Courtesy;
 use crate::failure::Failure;
 use crate::{Api, BASE, cli_secret};
 
@@ -68,7 +70,7 @@ pub(crate) const fn permission(resource: Resource, action: Action) -> Permission
 }
 
 async fn enter(
-    State((api, access)): State<(Api, Access)>,
+    State((api, courtesy, access)): State<(Api, Arc<Courtesy>, Access)>,
     parameters: Result<Path<HashMap<String, String>>, PathRejection>,
     mut request: Request,
     next: Next,
@@ -76,6 +78,9 @@ async fn enter(
     let Ok(Path(parameters)) = parameters else {
         return Failure::bad_request("the path is not UTF-8").into_response();
     };
+    if request.method().is_safe() {
+        courtesy.give_way().await;
+    }
     let origin = request.extensions().get::<Origin>().cloned().unwrap_or_default();
     let cookie = Cookie::of(request.headers(), &origin);
     let mut response = match check(&api, access, &parameters, &mut request).await {

@@ -11,6 +11,7 @@ mod cli_secret;
 #[cfg(test)]
 mod compatibility;
 mod configurations;
+mod courtesy;
 mod deleted;
 mod executions;
 mod failure;

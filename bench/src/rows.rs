@@ -3,6 +3,7 @@
 mod background;
 mod blob;
 mod cold;
+mod crowds;
 mod herd;
 pub(crate) mod image;
 mod manifest;
@@ -13,6 +14,7 @@ mod tags;
 mod tls;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -22,6 +24,7 @@ use tempfile::TempDir;
 use crate::goal::{Case, Verdict};
 use crate::load::Window;
 use crate::sample::Sample;
+use crate::seed;
 use crate::servers::{Kind, Programs, Server, Setup};
 
 /// The rows by name, with what is measured.
@@ -38,6 +41,8 @@ pub(crate) const ROWS: &[(&str, &str)] = &[
     ("tags", "a page of 100 at the end of 100 000 tags"),
     ("start", "start to the first 200, idle memory"),
     ("herd", "memory at 1 000 connections pulling 64 MiB"),
+    ("pushes", "200 pushes at once, and what others notice of them"),
+    ("logins", "200 logins at once, and what others notice of them"),
     ("background", "the peak with collection and a scan of the audit log running"),
 ];
 
@@ -130,6 +135,16 @@ impl Context {
     }
 }
 
+/// Requests for an image's manifest and for its first layer.
+async fn small_pulls(server: &Server, image: &seed::Image) -> anyhow::Result<Arc<Vec<Vec<u8>>>> {
+    let token = server.authorization(&seed::pull_scope()).await?;
+    let head = |path: &str, more: &str| {
+        server.endpoint.head(&format!("GET {path}"), &format!("{token}{more}"), None)
+    };
+    let blob = seed::blob_path(&image.layers[0].digest);
+    Ok(Arc::new(vec![head(&seed::manifest_path(), &seed::accept()), head(&blob, "")]))
+}
+
 /// Measures a row.
 pub(crate) async fn run(context: &Context, name: &str) -> anyhow::Result<Outcome> {
     match name {
@@ -145,6 +160,8 @@ pub(crate) async fn run(context: &Context, name: &str) -> anyhow::Result<Outcome
         "tags" => tags::run(context).await,
         "start" => start::run(context).await,
         "herd" => herd::run(context).await,
+        "pushes" => crowds::pushes(context).await,
+        "logins" => crowds::logins(context).await,
         "background" => background::run(context).await,
         _ => anyhow::bail!("no row is called {name}"),
     }

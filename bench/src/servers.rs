@@ -251,11 +251,15 @@ impl Drop for Server {
 
 /// The path of a token for a scope, and the header line with the administrator's password.
 pub(crate) fn token_request(scope: &str) -> (String, String) {
-    use base64::Engine as _;
-    let secret =
-        base64::engine::general_purpose::STANDARD.encode(format!("{}:{}", ADMIN.0, ADMIN.1));
     let path = format!("/service/token?service=harbor-registry&scope={scope}");
-    (path, format!("Authorization: Basic {secret}\r\n"))
+    (path, basic(ADMIN.0, ADMIN.1))
+}
+
+/// The header line with a name and a password.
+pub(crate) fn basic(name: &str, password: &str) -> String {
+    use base64::Engine as _;
+    let secret = base64::engine::general_purpose::STANDARD.encode(format!("{name}:{password}"));
+    format!("Authorization: Basic {secret}\r\n")
 }
 
 fn spawn(command: &mut Command) -> anyhow::Result<Child> {

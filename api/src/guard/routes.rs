@@ -1,6 +1,7 @@
 //! Routes, each registered with what it requires and what it takes and gives.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::handler::Handler;
@@ -10,6 +11,7 @@ use http::Method;
 use http::header::CONTENT_TYPE;
 
 use super::{Access, enter};
+use crate::courtesy::Courtesy;
 use crate::failure::Failure;
 use crate::openapi::Description;
 use crate::{Api, BASE};
@@ -33,13 +35,15 @@ pub struct RouteEntry {
 /// Routes being registered.
 pub(crate) struct Routes {
     api: Api,
+    courtesy: Arc<Courtesy>,
     entries: Vec<RouteEntry>,
     paths: BTreeMap<String, MethodRouter<Api>>,
 }
 
 impl Routes {
     pub(crate) fn new(api: Api) -> Self {
-        Self { api, entries: Vec::new(), paths: BTreeMap::new() }
+        let courtesy = Arc::new(Courtesy::new());
+        Self { api, courtesy, entries: Vec::new(), paths: BTreeMap::new() }
     }
 
     /// Registers a handler. It runs only for callers who have what `access` says, and finds the
@@ -68,7 +72,10 @@ impl Routes {
             _ => MethodFilter::GET,
         };
         let path = format!("{BASE}{path}");
-        let door = middleware::from_fn_with_state((self.api.clone(), access), enter);
+        let door = middleware::from_fn_with_state(
+            (self.api.clone(), self.courtesy.clone(), access),
+            enter,
+        );
         let route = MethodRouter::new().on(filter, handler).layer(door);
         let known = self.paths.remove(&path).unwrap_or_default();
         self.paths.insert(path.clone(), known.merge(route));

@@ -1,9 +1,12 @@
 //! Clients that read.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
+use tokio::task::JoinSet;
 
 use super::{Counters, MemoryWatch, Window, figures, measure};
 use crate::sample::{Metric, Sample};
@@ -62,6 +65,36 @@ pub(crate) async fn requests(
         repeat(endpoint.clone(), Arc::clone(&heads), number, counters)
     })
     .await
+}
+
+/// Sends these heads as [`requests`] does, for as long as something else is done; what they got, and
+/// what came of that.
+pub(crate) async fn beside<T>(
+    server: &Server,
+    connections: usize,
+    heads: Arc<Vec<Vec<u8>>>,
+    work: impl Future<Output = T>,
+) -> anyhow::Result<(Sample, T)> {
+    let counters = Arc::new(Counters::default());
+    counters.measuring.store(true, Ordering::Relaxed);
+    let mut running = JoinSet::new();
+    for number in 0..connections {
+        let (endpoint, heads) = (server.endpoint.clone(), Arc::clone(&heads));
+        running.spawn(repeat(endpoint, heads, number, Arc::clone(&counters)));
+    }
+    let since = Instant::now();
+    let done = tokio::select! {
+        done = work => done,
+        ended = running.join_next() => {
+            ended.context("no client")???;
+            anyhow::bail!("a client ended")
+        }
+    };
+    let requests = counters.now().1 as f64 / since.elapsed().as_secs_f64();
+    running.shutdown().await;
+    let mut sample = Sample::from([(Metric::Requests, requests)]);
+    counters.percentiles(&mut sample);
+    Ok((sample, done))
 }
 
 async fn repeat(

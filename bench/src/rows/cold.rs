@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::ensure;
 use tokio::task::JoinHandle;
 
-use super::{Context, Outcome};
+use super::{Context, Outcome, small_pulls};
 use crate::content::{Content, Contents};
 use crate::goal::{Bound, Case};
 use crate::load::pull;
@@ -89,13 +89,8 @@ async fn once(
 }
 
 async fn others(context: &Context, server: &Server, image: &seed::Image) -> anyhow::Result<Sample> {
-    let token = server.authorization(&seed::pull_scope()).await?;
-    let head = |path: &str, more: &str| {
-        server.endpoint.head(&format!("GET {path}"), &format!("{token}{more}"), None)
-    };
-    let blob = seed::blob_path(&image.layers[0].digest);
-    let heads = vec![head(&seed::manifest_path(), &seed::accept()), head(&blob, "")];
-    let mut sample = pull::requests(server, OTHERS, context.window, Arc::new(heads)).await?;
+    let heads = small_pulls(server, image).await?;
+    let mut sample = pull::requests(server, OTHERS, context.window, heads).await?;
     sample.retain(|metric, _| [Metric::P50, Metric::P99, Metric::Requests].contains(metric));
     Ok(sample)
 }
