@@ -1,5 +1,6 @@
 use std::net::TcpStream;
 use std::process::Command;
+use std::time::Duration;
 
 use roadstead_tests::Setup;
 use roadstead_tests::disk::left_out;
@@ -16,6 +17,12 @@ fn limit_files(process: u32, most: usize) {
     assert!(status.is_ok_and(|status| status.success()), "prlimit sets a limit");
 }
 
+/// The client needs a moment to know that its connection is free again. Without it it makes another one,
+/// which would wait outside until the server closes the first.
+async fn between() {
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_file_descriptors_nothing_is_called_missing_or_damaged() {
     if left_out() {
@@ -30,10 +37,13 @@ async fn without_file_descriptors_nothing_is_called_missing_or_damaged() {
     limit_files(server.pid(), open_files(server.pid()) - 2);
     let mut refused = 0;
     for _ in 0..10 {
+        between().await;
         let answer = admin.get(&path).await;
         assert!(matches!(answer.status().as_u16(), 200 | 503), "{}", answer.status());
         refused += usize::from(answer.status() == 503);
         assert_eq!(answer.status() == 503, answer.headers().contains_key("retry-after"));
+        let _ = answer.bytes().await;
+        between().await;
         let pushed = try_push(&admin, "library/files", b"more").await;
         assert!(matches!(pushed, 201 | 503), "{pushed}");
         refused += usize::from(pushed == 503);
@@ -45,6 +55,6 @@ async fn without_file_descriptors_nothing_is_called_missing_or_damaged() {
     limit_files(server.pid(), 1000);
     drop(silent);
     assert_eq!(admin.get(&path).await.bytes().await.unwrap(), "kept");
-    super::until_pushes_work(&admin, "library/files", std::time::Duration::from_secs(20)).await;
+    super::until_pushes_work(&admin, "library/files", Duration::from_secs(20)).await;
     assert_eq!(server.nobody().get(&path).await.status(), 200, "new connections come in");
 }

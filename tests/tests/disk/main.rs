@@ -18,14 +18,20 @@ async fn try_push(person: &Person, repository: &str, bytes: &[u8]) -> u16 {
     let answer = person.send("POST", &format!("/v2/{repository}/blobs/uploads/")).send().await;
     let answer = answer.expect("an answer");
     if answer.status() != 202 {
-        check_refusal(&answer);
-        return answer.status().as_u16();
+        return refusal(answer).await;
     }
     let location = answer.headers()["location"].to_str().unwrap().to_owned();
     let url = with_query(&location, &format!("digest={}", sha256(bytes)));
     let answer = person.send("PUT", &url).body(bytes.to_vec()).send().await.expect("an answer");
+    refusal(answer).await
+}
+
+/// The status of an answer that is checked, and read to its end: else its connection is of no more use.
+async fn refusal(answer: reqwest::Response) -> u16 {
     check_refusal(&answer);
-    answer.status().as_u16()
+    let status = answer.status().as_u16();
+    let _ = answer.bytes().await;
+    status
 }
 
 /// Trouble is 503 or 507, and says when to try again.
