@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::report;
@@ -47,8 +47,13 @@ pub(crate) fn write() -> anyhow::Result<PathBuf> {
     let page = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let mut rows = Vec::new();
     for (name, title) in ROWS {
-        if let Ok(bytes) = fs::read(file(name)) {
-            rows.push((*name, *title, serde_json::from_slice(&bytes)?));
+        match fs::read(file(name)) {
+            Ok(bytes) => rows.push((*name, *title, serde_json::from_slice(&bytes)?)),
+            Err(_) => ensure!(
+                !shows(&page, name),
+                "docs/performance.md is left as it was: it shows `{name}`, which was not measured \
+                 here. Measure every row, or say --dry"
+            ),
         }
     }
     fs::write(
@@ -56,6 +61,11 @@ pub(crate) fn write() -> anyhow::Result<PathBuf> {
         between(&page, &results(&rows)).context("the page has no place for results")?,
     )?;
     Ok(path.canonicalize()?)
+}
+
+/// Whether the page has results of a row.
+fn shows(page: &str, row: &str) -> bool {
+    page.contains(&format!("\n### `{row}`: "))
 }
 
 /// Puts the text between the marks.
@@ -110,6 +120,7 @@ mod tests {
         let page = fs::read_to_string(repository().join("docs/performance.md")).unwrap();
         assert!(between(&page, "").is_some());
         for (name, _) in ROWS {
+            assert!(shows(&page, name), "{name} was not measured");
             assert!(page.contains(&format!("`{name}`")), "{name} is not on the page");
         }
     }
