@@ -23,6 +23,10 @@ use crate::Worker;
 const PULSE: Duration = Duration::from_secs(1);
 /// After how many signs of life its log gets a line.
 const PULSES_PER_LINE: u32 = 10;
+/// How long a batch waits that another transaction was in the way of,
+const AGAIN: Duration = Duration::from_millis(50);
+/// and how often one after the other at most, before the collection has failed.
+const MOST_IN_VAIN: u32 = 100;
 
 /// How many rows are looked at at once at most.
 const ROWS: usize = 200;
@@ -184,21 +188,34 @@ impl Sweep {
 
     async fn drain_alone(&self, stage: Stage) -> Result<()> {
         let mut piece = Piece::up_to(stage.most_at_once());
+        let mut in_vain = 0;
         while self.goes_on().await? {
             let began = Instant::now();
-            let rows = match stage {
-                Stage::Sessions => self.close_sessions(&mut piece).await?,
-                Stage::Deleted => self.end_deleted(&mut piece).await?,
-                Stage::History => self.forget_history(&mut piece).await?,
-                Stage::Queue(kind) => self.batch(kind, &mut piece).await?,
-                Stage::Objects => self.delete_some_objects(&mut piece).await?,
+            let rows = match self.some_of(stage, &mut piece).await {
+                Err(error) if error.is_contention() && in_vain < MOST_IN_VAIN => {
+                    in_vain += 1;
+                    tokio::time::sleep(AGAIN).await;
+                    continue;
+                }
+                done => done?,
             };
+            in_vain = 0;
             if rows == 0 {
                 break;
             }
             self.worker.pace.rest(rows, began).await;
         }
         Ok(())
+    }
+
+    async fn some_of(&self, stage: Stage, piece: &mut Piece) -> Result<usize> {
+        match stage {
+            Stage::Sessions => self.close_sessions(piece).await,
+            Stage::Deleted => self.end_deleted(piece).await,
+            Stage::History => self.forget_history(piece).await,
+            Stage::Queue(kind) => self.batch(kind, piece).await,
+            Stage::Objects => self.delete_some_objects(piece).await,
+        }
     }
 
     /// Whether there is to be another batch; gives the execution's sign of life, if it is time.

@@ -47,10 +47,14 @@ pub async fn collect(server: &Server, parameters: Value) -> String {
         match admin.read(&path).await["job_status"].as_str().unwrap() {
             "Success" => break,
             "Pending" | "Running" => assert!(since.elapsed() < PATIENCE, "it never ended"),
-            other => panic!("{other}"),
+            other => panic!("{other}: {}\n{}", log(&admin, &path).await, server.log()),
         }
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
+    log(&admin, &path).await
+}
+
+async fn log(admin: &Person, path: &str) -> String {
     admin.get(&format!("/api/v2.0{path}/log")).await.text().await.unwrap()
 }
 
