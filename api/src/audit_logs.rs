@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use crate::Api;
 use crate::failure::Failure;
-use crate::filter::{Column, Kind, filters, sorting};
+use crate::filter::{Column, Kind, filters, sorted_or};
 use crate::guard::{Access, Routes, permission};
 use crate::openapi::Description;
 use crate::page::ListQuery;
@@ -194,11 +194,7 @@ async fn page<T: From<Entry> + Serialize>(
 ) -> Result<Response, Failure> {
     let query = ListQuery::parse(&query.unwrap_or_default())?;
     let conditions = filters(&query, &COLUMNS)?.conditions;
-    let mut order = sorting(&query, &COLUMNS)?;
-    if order.is_empty() {
-        order.extend(&NEWEST_FIRST[..1]);
-    }
-    order.extend(&NEWEST_FIRST[1..]);
+    let order = sorted_or(&query, &COLUMNS, NEWEST_FIRST)?;
     let slice = Slice { limit: query.limit().min(LONGEST_ANSWER), ..query.slice() };
     // One state for both, so that the total belongs to the page.
     let mut snapshot = api.db.snapshot().await?;

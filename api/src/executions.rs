@@ -14,7 +14,7 @@ use roadstead_storage::{Turn, Tx};
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
-use crate::filter::{Column, Kind, filters, sorting};
+use crate::filter::{Column, Kind, filters, sorted_or};
 use crate::page::ListQuery;
 use crate::{Api, BASE};
 
@@ -74,11 +74,8 @@ impl Work {
     async fn history(&self, api: &Api, query: &str) -> Result<Response, Failure> {
         let query = ListQuery::parse(query)?;
         let conditions = filters(&query, &COLUMNS)?.conditions;
-        let mut order = sorting(&query, &COLUMNS)?;
-        if order.is_empty() {
-            order.push(("e.created_at", true));
-        }
-        order.push(("e.id", true));
+        let usual = [("e.created_at", true), ("e.id", true)];
+        let order = sorted_or(&query, &COLUMNS, usual)?;
         let mut conn = api.db.read().await?;
         let total = execution::count(&mut conn, self.job, &conditions).await?;
         let (limit, offset) = (query.limit(), query.offset());

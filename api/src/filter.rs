@@ -129,6 +129,21 @@ pub(crate) fn sorting(
     Ok(order)
 }
 
+/// The order that a client asked for, or else the usual one: by a time and, among equals, by the id. The id
+/// always ends it, so that it is whole.
+pub(crate) fn sorted_or(
+    query: &ListQuery,
+    columns: &[Column],
+    [time, id]: [(&'static str, bool); 2],
+) -> Result<Vec<(&'static str, bool)>, Failure> {
+    let mut order = sorting(query, columns)?;
+    if order.is_empty() {
+        order.push(time);
+    }
+    order.push(id);
+    Ok(order)
+}
+
 fn refused(why: impl std::fmt::Display) -> Failure {
     Failure::bad_request(format!("invalid q or sort: {why}"))
 }

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use crate::Api;
 use crate::body::Body;
 use crate::failure::Failure;
-use crate::filter::{Column, Kind, filters, sorting};
+use crate::filter::{Column, Kind, filters, sorted_or};
 use crate::guard::{Access, Routes, permission};
 use crate::openapi::Description;
 use crate::page::ListQuery;
@@ -129,11 +129,7 @@ async fn answer(
     uri: &Uri,
 ) -> Result<Response, Failure> {
     let query = ListQuery::parse(uri.query().unwrap_or_default())?;
-    let mut order = sorting(&query, COLUMNS)?;
-    if order.is_empty() {
-        order.extend(&NEWEST_FIRST[..1]);
-    }
-    order.extend(&NEWEST_FIRST[1..]);
+    let order = sorted_or(&query, COLUMNS, NEWEST_FIRST)?;
     let filters = filters(&query, COLUMNS)?;
     let blob = match filters.handled.as_slice() {
         [] => None,

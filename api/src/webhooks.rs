@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use crate::Api;
 use crate::body::Body;
 use crate::failure::Failure;
-use crate::filter::{Column, Kind, filters, sorting};
+use crate::filter::{Column, Kind, filters, sorted_or};
 use crate::guard::{Access, Routes, number, permission};
 use crate::openapi::Description;
 use crate::page::ListQuery;
@@ -133,11 +133,8 @@ async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Failure> {
     let query = ListQuery::parse(&query.unwrap_or_default())?;
-    let mut order = sorting(&query, COLUMNS)?;
-    if order.is_empty() {
-        order.push(("p.created_at", true));
-    }
-    order.push(("p.id", true));
+    let usual = [("p.created_at", true), ("p.id", true)];
+    let order = sorted_or(&query, COLUMNS, usual)?;
     let conditions = filters(&query, COLUMNS)?.conditions;
     let mut conn = api.db.read().await?;
     let total = webhook_policy::count(&mut conn, project.id, &conditions).await?;

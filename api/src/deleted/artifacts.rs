@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::{Restoration, about, granted, listed, missing};
 use crate::Api;
 use crate::failure::Failure;
-use crate::filter::{Column, Kind, filters, sorting};
+use crate::filter::{Column, Kind, filters, sorted_or};
 use crate::guard::{Access, Routes, number, permission};
 use crate::page::ListQuery;
 
@@ -115,11 +115,8 @@ async fn list(
     uri: Uri,
 ) -> Result<Response, Failure> {
     let query = ListQuery::parse(uri.query().unwrap_or_default())?;
-    let mut order = sorting(&query, COLUMNS)?;
-    if order.is_empty() {
-        order.push(("a.deleted_at", true));
-    }
-    order.push(("a.id", true));
+    let usual = [("a.deleted_at", true), ("a.id", true)];
+    let order = sorted_or(&query, COLUMNS, usual)?;
     let conditions = filters(&query, COLUMNS)?.conditions;
     let mut conn = api.db.read().await?;
     let total = deleted::count_artifacts(&mut conn, project.id, &conditions).await?;
